@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -66,7 +67,7 @@ def read_pictures(path: str | Path, size: tuple[int, int] | None = None) -> Iter
     """
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            picture = frame.to_ndarray(format="rgb24")
+            picture: npt.NDArray[Any] = frame.to_ndarray(format="rgb24")
             if size is not None and (picture.shape[1], picture.shape[0]) != size:
                 picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
             yield np.ascontiguousarray(picture)
@@ -141,9 +142,9 @@ def _mean_in_linear_light(pictures: Sequence[Bytes], between: int) -> Bytes:
 
 def _interpolate(a: Bytes, b: Bytes, between: int) -> Iterator[Floats]:
     """Pictures (linear light) at even times between a and b, each a blend of both carried along the DIS flow."""
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc  # the stubs ask for an output
     grey_a, grey_b = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (a, b))
-    ahead, back = dis.calc(grey_a, grey_b, None), dis.calc(grey_b, grey_a, None)
+    ahead, back = flow(grey_a, grey_b, None), flow(grey_b, grey_a, None)
     y, x = np.mgrid[0 : a.shape[0], 0 : a.shape[1]].astype(np.float32)
     light_a, light_b = _LIGHT_OF_CODE[a], _LIGHT_OF_CODE[b]
     for step in range(1, between + 1):
@@ -159,7 +160,9 @@ def _interpolate(a: Bytes, b: Bytes, between: int) -> Iterator[Floats]:
         yield (1 - t) * from_a + t * from_b
 
 
-def write_clip(pictures: Sequence[Bytes], path: str | Path, fps: Fraction = Fraction(25), lossless: bool = True) -> Path:
+def write_clip(
+    pictures: Sequence[Bytes], path: str | Path, fps: Fraction = Fraction(25), *, lossless: bool = True
+) -> Path:
     """Store uint8 [H, W, 3] pictures as a video: FFV1 in RGB (bgr0; bit-exact; name it .mkv) or H.264 4:2:0, CRF 10.
 
     Measuring takes the lossless kind, so that what is measured is the method and not a codec.
