@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read and write clips and image sequences; a clip that is written back stays what it was."""
+
+from __future__ import annotations
+
+from .clip import Clip
+from .naming import default_output
+from .reader import open_clip
+from .types import ClipInfo, ColourTags, Frame
+
+__all__ = [
+    "Clip",
+    "ClipInfo",
+    "ColourTags",
+    "Frame",
+    "default_output",
+    "open_clip",
+]

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening whatever the user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import BadInput
+from ..settings import FrameRange
+from .clip import Clip
+from .pattern import SequencePattern
+from .video import VideoClip
+
+__all__ = ["open_clip"]
+
+
+def open_clip(path: str | Path, *, frames: FrameRange | None = None) -> Clip:
+    """Open a video file or an image sequence for reading.
+
+    ``path`` is a video file, a sequence pattern (``name.####.exr``, ``name.%04d.png``), one file of a sequence or a
+    folder that holds one. ``frames`` limits the clip to a range. Raises ``BadInput`` for anything that is missing,
+    unreadable or no moving picture.
+    """
+    path = Path(path)
+    pattern = SequencePattern.of(path)
+    if pattern is None:
+        return VideoClip(path, frames)
+    raise BadInput("image sequences: not yet")
