@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import copy
-import io
+import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -79,17 +80,17 @@ def _cpu_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 def _trace(module: torch.nn.Module) -> onnx.ModelProto:
     axes = {0: "batch", 2: "height", 3: "width"}
-    buffer = io.BytesIO()
     # The TorchScript exporter, on purpose: it keeps height and width free through padding to a multiple, keeps the
     # parameters' names (to_torchscript lives by them) and needs no further package.
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # the sizes checked below say whether it was right
+    with tempfile.TemporaryDirectory(prefix="deblur-engine-") as folder, warnings.catch_warnings(), torch.no_grad():
+        # What the tracer warns of, a size that stays fixed, shows when the sizes above are compared.
+        warnings.simplefilter("ignore")
+        target = os.path.join(folder, "traced.onnx")
         try:
             torch.onnx.export(
                 module,
                 tuple(torch.from_numpy(value) for value in made_up_inputs(64, 72, seed=0)),
-                buffer,
+                target,
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=list(INPUTS),
@@ -99,7 +100,7 @@ def _trace(module: torch.nn.Module) -> onnx.ModelProto:
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             raise ModelError(f"the network cannot be written as ONNX: {str(error).strip():.400}") from error
-    model = onnx.ModelProto.FromString(buffer.getvalue())
+        model = onnx.load(target)
     for node in model.graph.node:
         node.doc_string = ""  # source paths of the machine that fitted it
     return model

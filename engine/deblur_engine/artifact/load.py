@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from ..errors import ModelError
 from .graph import check_graph
@@ -57,7 +57,7 @@ def parse_model(data: bytes) -> tuple[onnx.ModelProto, ModelMetadata]:
     except DecodeError as error:
         raise ModelError(f"the file is not a whole ONNX model: {error}", hint="it may be truncated") from error
     # What is not known to this reader must not be read by another one further on.
-    model.DiscardUnknownFields()  # type: ignore[attr-defined]
+    model.DiscardUnknownFields()
     entries = [(entry.key, entry.value) for entry in model.metadata_props]
     props = dict(entries)
     if len(props) != len(entries):

@@ -103,7 +103,7 @@ class ModelMetadata:
         if not isinstance(record, dict):
             raise ModelError("the model's metadata is not a JSON object")
         version = record.get("schema_version")
-        if not _is_int(version) or version < 1:
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise ModelError(f"the model's schema_version is {version!r:.40}; it must be a whole number from 1 up")
         if version > SCHEMA_VERSION:
             raise ModelError(
