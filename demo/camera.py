@@ -7,11 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scene import SCALE, Floats, Layer
-
-import cv2  # isort: skip
 
 __all__ = ["EXPOSURE", "FPS", "FRAMES", "HEIGHT", "WIDTH", "Pose", "blur_length", "expose", "hand"]
 

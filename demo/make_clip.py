@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 from camera import EXPOSURE, FPS, FRAMES, HEIGHT, WIDTH, blur_length, expose
 from scene import Floats, Layer, gallery, linear_to_bt709
-
-import cv2  # isort: skip
 
 HERE = Path(__file__).resolve().parent
 RATE = 48_000  # of the sound, Hz

@@ -149,11 +149,11 @@ def _grass(width: int = 1800, height: int = 150) -> Layer:
         tall, lean, half = rng.uniform(18, 68) * SCALE, rng.normal(0, 10) * SCALE, rng.uniform(1.0, 2.6) * SCALE
         bend = foot + np.array([0.3 * lean, -0.6 * tall])
         tip = foot + np.array([lean, -tall])
-        blade = np.array([foot - (half, 0), bend - (0.7 * half, 0), tip, bend + (0.7 * half, 0), foot + (half, 0)])
-        shift = 4
-        cv2.fillPoly(cover, [np.round(blade * 2**shift).astype(np.int32)], 1.0, cv2.LINE_AA, shift)
-        cv2.fillPoly(
-            code, [np.round(blade * 2**shift).astype(np.int32)],
-            tuple(float(v) for v in np.array([0.42, 0.56, 0.22]) * rng.uniform(0.5, 1.15)), cv2.LINE_AA, shift,
-        )  # fmt: skip
+        side = np.array([half, 0.0])
+        blade = np.array([foot - side, bend - 0.7 * side, tip, bend + 0.7 * side, foot + side])
+        shift = 4  # fractional bits of the corners
+        corners = np.round(blade * 2**shift).astype(np.int32)
+        green = np.array([0.42, 0.56, 0.22]) * rng.uniform(0.5, 1.15)
+        cv2.fillPoly(cover, [corners], 1.0, cv2.LINE_AA, shift)
+        cv2.fillPoly(code, [corners], tuple(green.tolist()), cv2.LINE_AA, shift)
     return Layer(bt709_to_linear(code) * cover[..., None], cover, -560.0, 112.0, 0.72)

@@ -154,9 +154,12 @@ def _interpolate(a: Bytes, b: Bytes, between: int) -> Iterator[Floats]:
             light_a, x - t * ahead[..., 0], y - t * ahead[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         from_b = cv2.remap(
-            light_b, x - (1 - t) * back[..., 0], y - (1 - t) * back[..., 1], cv2.INTER_LINEAR,
+            light_b,
+            x - (1 - t) * back[..., 0],
+            y - (1 - t) * back[..., 1],
+            cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        )
         yield (1 - t) * from_a + t * from_b
 
 

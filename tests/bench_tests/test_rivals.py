@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rivals are played fairly: each of them does what its name says."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from deblur_engine import ops
+from measure import psnr, quantised
+from rivals import plain_blend, richardson_lucy, unsharp
+
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+
+@pytest.fixture
+def picture(texture: Bytes) -> Floats:
+    return cv2.GaussianBlur(texture, (0, 0), 0.8).astype(np.float32) / 255
+
+
+def motion_of(picture: Floats, x: float, y: float) -> Floats:
+    return np.broadcast_to(np.array([x, y], np.float32), (*picture.shape[:2], 2)).copy()
+
+
+@pytest.mark.parametrize("vector", [(7.0, 0.0), (4.0, 5.0)])
+def test_richardson_lucy_undoes_a_known_blur(picture: Floats, vector: tuple[float, float]) -> None:
+    motion = motion_of(picture, *vector)
+    blurred = ops.reblur(picture, motion, transfer="srgb")
+    restored = richardson_lucy(blurred, motion)
+    inside = (slice(12, -12), slice(12, -12))
+    truth, before, after = (quantised(p[inside]) for p in (picture, blurred, restored))
+    assert psnr(truth, after) > psnr(truth, before) + 3
+
+
+def test_richardson_lucy_leaves_what_does_not_move(picture: Floats) -> None:
+    motion = motion_of(picture, 6.0, 0.0)
+    motion[:, :40] = 0
+    restored = richardson_lucy(picture, motion)
+    assert np.array_equal(restored[:, :40], picture[:, :40])
+    assert not np.array_equal(restored[:, 40:], picture[:, 40:])
+
+
+def test_richardson_lucy_survives_black_and_white() -> None:
+    picture = np.zeros((24, 24, 3), np.float32)
+    picture[:, 12:] = 1
+    restored = richardson_lucy(picture, motion_of(picture, 9.0, 0.0))
+    assert np.isfinite(restored).all() and restored.min() >= 0 and restored.max() <= 1
+
+
+def test_unsharp_steepens_edges(picture: Floats) -> None:
+    soft = cv2.GaussianBlur(picture, (0, 0), 1.5)
+    assert np.abs(np.diff(unsharp(soft), axis=1)).mean() > 1.2 * np.abs(np.diff(soft, axis=1)).mean()
+    flat = np.full((20, 20, 3), 0.4, np.float32)
+    assert np.allclose(unsharp(flat), flat, atol=1e-6)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_plain_blend_follows_confidence_and_weight(picture: Floats, guarded: bool) -> None:
+    reference = picture[:, ::-1].copy()
+    confidence, weight = np.zeros(picture.shape[:2], np.float32), np.ones(picture.shape[:2], np.float32)
+    confidence[:, 20:], weight[:, 60:] = 1, 0
+    aligned = SimpleNamespace(reference=reference, confidence=confidence, weight=weight)
+    aligner = SimpleNamespace(align=lambda i, pictures: aligned)
+    blended = plain_blend(aligner, 0, {0: picture}, guarded=guarded)  # type: ignore[arg-type]
+    assert np.array_equal(blended[:, :20], picture[:, :20])
+    assert np.allclose(blended[:, 20:60], reference[:, 20:60], atol=1e-6)
+    assert np.allclose(blended[:, 60:], (picture if guarded else reference)[:, 60:], atol=1e-6)
