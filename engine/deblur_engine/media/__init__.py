@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 from .clip import Clip
+from .fingerprint import fingerprint
 from .naming import default_output
 from .reader import open_clip
 from .types import ClipInfo, ColourTags, Frame
+from .writer import ClipWriter
 
 __all__ = [
     "Clip",
     "ClipInfo",
+    "ClipWriter",
     "ColourTags",
     "Frame",
     "default_output",
+    "fingerprint",
     "open_clip",
 ]

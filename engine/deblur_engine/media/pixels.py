@@ -22,7 +22,19 @@ from .chroma import downsample, upsample
 from .colour import assumed_matrix, luma_weights, rgb_from_ycbcr
 from .types import ColourTags, Picture
 
-__all__ = ["Layout", "add_difference", "alpha_of", "copy_planes", "layout_of", "planar_format", "planes_of", "rgb_of"]
+__all__ = [
+    "Layout",
+    "Plane",
+    "add_difference",
+    "alpha_of",
+    "convert_planes",
+    "copy_planes",
+    "layout_of",
+    "planar_format",
+    "planes_from_rgb",
+    "planes_of",
+    "rgb_of",
+]
 
 Plane = npt.NDArray[np.generic]
 
@@ -245,3 +257,62 @@ def _legal(layout: Layout, tags: ColourTags) -> tuple[np.float32, np.float32]:
     if layout.full_range(tags):
         return np.float32(0), np.float32((1 << min(layout.bits, 16)) - 1)
     return np.float32(1 << (layout.bits - 8)), np.float32(254 << (layout.bits - 8))
+
+
+def convert_planes(planes: list[Plane], source: Layout, target: Layout, tags: ColourTags) -> list[Plane]:
+    """Planes of another depth, subsampling or alpha in the same colour family; codes that fit stay what they mean.
+
+    Depths convert by the code that means the same value (limited range: a power of two), chroma grids by the filters
+    of ``chroma``. A missing alpha is opaque, one that the target lacks is dropped.
+    """
+    full = source.full_range(tags)
+    if source.floating or target.floating:
+        source_top = 1.0 if source.floating else float((1 << source.bits) - 1)
+        target_top = 1.0 if target.floating else float((1 << target.bits) - 1)
+        scale = target_top / source_top
+    elif full:
+        scale = ((1 << target.bits) - 1) / ((1 << source.bits) - 1)
+    else:
+        scale = 2.0 ** (target.bits - source.bits)
+    height, width = planes[0].shape
+    result = []
+    for number, plane in enumerate(planes[: source.colour_planes]):
+        values = plane.astype(np.float32)
+        chroma = source.family == "yuv" and number > 0
+        if chroma and (source.factor_x, source.factor_y) != (target.factor_x, target.factor_y):
+            values = upsample(values, source.factor_x, source.factor_y, tags.chroma_location, width, height)
+            values = downsample(values, target.factor_x, target.factor_y, tags.chroma_location)
+        if chroma and full and not target.floating:
+            # Full-range chroma is centred on 2^(bits-1), which is not the middle of the code range.
+            moved = (values - (1 << (source.bits - 1))) * scale + (1 << (target.bits - 1))
+        else:
+            moved = values * np.float32(scale)
+        result.append(_coded(moved, target))
+    if target.alpha:
+        top = 1.0 if target.floating else float((1 << target.bits) - 1)
+        opaque = alpha_of(planes, source)
+        result.append(_coded(np.full((height, width), top, np.float32) if opaque is None else opaque * top, target))
+    return result
+
+
+def planes_from_rgb(rgb: Picture, alpha: Picture | None, layout: Layout, tags: ColourTags) -> list[Plane]:
+    """Planes of a whole R'G'B' picture, for when the source's own codes are of another colour family."""
+    height, width = rgb.shape[:2]
+    luma, _, chroma, _ = _scales(layout, tags)
+    starts = [luma, chroma, chroma] if layout.family == "yuv" else [0.0] * layout.colour_planes
+    base: list[Plane] = []
+    for number, start in enumerate(starts):
+        subsampled = number > 0 and layout.family == "yuv"
+        shape = (-(-height // layout.factor_y), -(-width // layout.factor_x)) if subsampled else (height, width)
+        base.append(np.full(shape, start, layout.dtype))
+    planes = add_difference(base, layout, tags, rgb)
+    if layout.alpha:
+        top = 1.0 if layout.floating else float((1 << layout.bits) - 1)
+        planes.append(_coded(np.full((height, width), top, np.float32) if alpha is None else alpha * top, layout))
+    return planes
+
+
+def _coded(values: Picture, layout: Layout) -> Plane:
+    if layout.floating:
+        return values.astype(layout.dtype)
+    return np.clip(np.rint(values), 0, (1 << layout.bits) - 1).astype(layout.dtype)

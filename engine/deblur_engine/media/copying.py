@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything in a container that is not the main video, carried over packet for packet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+
+from .decoder import open_container
+from .dump import dump_streams
+
+__all__ = ["StreamCopier", "Window"]
+
+
+class Window:
+    """The span of time that a trimmed clip keeps, in seconds of the source; ``shift`` is taken off every timestamp."""
+
+    def __init__(self, first: Fraction, end: Fraction | None, shift: Fraction) -> None:
+        self.first, self.end, self.shift = first, end, shift
+
+    def __contains__(self, time: Fraction) -> bool:
+        return self.first <= time and (self.end is None or time < self.end)
+
+
+def _accepted(stream: av.stream.Stream, format_name: str) -> bool:
+    """Whether a container of this format takes the stream: tried out on a header that goes nowhere."""
+    try:
+        with av.open(io.BytesIO(), "w", format=format_name) as trial:
+            _added(trial, stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError, OSError):
+        return False
+    return True
+
+
+def _added(output: av.container.OutputContainer, stream: av.stream.Stream) -> av.stream.Stream:
+    if stream.codec_context is None:
+        return output.add_stream_from_template(stream)
+    return output.add_stream_from_template(stream, opaque=True)
+
+
+class StreamCopier:
+    """Copies the audio, subtitle, data and attached streams of ``path`` into an output container.
+
+    ``add`` makes the output streams in the source's order (the caller makes the video stream itself); ``advance``
+    copies packets up to a time, so that the output is interleaved and no more than a few packets wait in memory.
+    """
+
+    def __init__(self, path: Path, video_index: int, window: Window | None) -> None:
+        self._container = open_container(path)
+        self._video_index = video_index
+        self._window = window
+        self._targets: dict[int, av.stream.Stream] = {}
+        self._waiting: av.Packet | None = None
+        self._packets: Iterator[av.Packet] | None = None
+        self._output: av.container.OutputContainer | None = None
+        self._dumps = dump_streams(self._container)
+        self.notes: list[str] = []
+
+    @property
+    def container(self) -> av.container.InputContainer:
+        return self._container
+
+    @property
+    def video(self) -> av.VideoStream:
+        return self._container.streams[self._video_index]
+
+    def others(self) -> list[av.stream.Stream]:
+        return [stream for stream in self._container.streams if stream.index != self._video_index]
+
+    def refused(self, format_name: str) -> list[av.stream.Stream]:
+        """The streams that such a container would not take, those that are rebuilt in another way left out."""
+        return [s for s in self.others() if self._rebuilt(s) is None and not _accepted(s, format_name)]
+
+    def _rebuilt(self, stream: av.stream.Stream) -> str | None:
+        """What the muxer makes anew from metadata rather than from packets."""
+        dump = self._dumps.get(stream.index)
+        if dump is None or stream.type != "data":
+            return None
+        if dump.tag == "tmcd" and stream.metadata.get("timecode"):
+            return "timecode"
+        if dump.tag == "text" and self._container.chapters():
+            return "chapters"
+        return None
+
+    def add(self, output: av.container.OutputContainer, stream: av.stream.Stream) -> None:
+        """Make the output stream of one source stream; one that the container refuses is named in ``notes``."""
+        self._output = output
+        if self._rebuilt(stream) is not None:
+            return
+        if not _accepted(stream, output.format.name):
+            dump = self._dumps.get(stream.index)
+            what = f"{stream.type} stream #{stream.index}" + (f" ({dump.tag})" if dump and dump.tag else "")
+            name = stream.metadata.get("handler_name", "").strip()
+            self.notes.append(f"{what}{f' {name!r}' if name else ''} is not carried: {output.format.name} refuses it")
+            return
+        target = _added(output, stream)
+        target.metadata.update(stream.metadata)
+        target.disposition = stream.disposition
+        if "mpegts" in output.format.name:
+            target.id = stream.id
+        self._targets[stream.index] = target
+
+    def advance(self, until: Fraction | None) -> None:
+        """Copy packets that are due before ``until`` seconds (None: all that are left)."""
+        if not self._targets:
+            return
+        assert self._output is not None
+        if self._packets is None:
+            for stream in self._container.streams:
+                if stream.index not in self._targets:
+                    stream.discard = av.stream.Discard.all
+            self._packets = self._container.demux([self._container.streams[index] for index in self._targets])
+        while True:
+            packet = self._waiting or self._next()
+            self._waiting = None
+            if packet is None:
+                return
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            if until is not None and stamp is not None and stamp * packet.time_base > until:
+                self._waiting = packet
+                return
+            self._copy(packet)
+
+    def _next(self) -> av.Packet | None:
+        assert self._packets is not None
+        try:
+            for packet in self._packets:
+                if packet.size:
+                    return packet
+        except (av.error.FFmpegError, OSError) as error:
+            self.notes.append(f"the other streams end early: {error.strerror or error}")
+        return None
+
+    def _copy(self, packet: av.Packet) -> None:
+        assert self._output is not None
+        source = packet.stream
+        attached = bool(source.disposition & av.stream.Disposition.attached_pic)
+        if self._window is not None and not attached:
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is None or stamp * packet.time_base not in self._window:
+                return
+            shift = round(self._window.shift / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = None if packet.dts is None else packet.dts - shift
+        packet.stream = self._targets[source.index]
+        self._output.mux_one(packet)
+
+    def close(self) -> None:
+        self._container.close()
