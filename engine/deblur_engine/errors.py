@@ -7,6 +7,8 @@ inherit the matching builtin, so that a caller of the Python API can catch eithe
 
 from __future__ import annotations
 
+import errno
+import re
 from enum import IntEnum
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "OutOfMemory",
     "OutputError",
     "UsageError",
+    "deliberate",
 ]
 
 
@@ -101,3 +104,56 @@ class ModelError(DeblurError, ValueError):
     """A model file that is damaged, hostile, of a newer schema or not ours."""
 
     exit_code = ExitCode.MODEL
+
+
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+# torch's CPU allocator and ONNX Runtime raise plain runtime errors: their words are all there is to go by.
+_ALLOCATION_FAILED = re.compile(
+    r"can't allocate memory|not enough memory|failed to allocate memory|out of memory", re.I
+)
+_CV_NO_MEMORY = -4  # cv::Error::StsNoMem
+
+
+def deliberate(error: BaseException) -> DeblurError | None:
+    """The deliberate error that a foreign exception amounts to; None where it can only be a fault of ours.
+
+    Libraries below us report a full disk, exhausted memory or a missing file each in its own way; whoever
+    reports to a user (the command line, a batch, a worker) asks here, so that all give the same answer.
+    """
+    if isinstance(error, DeblurError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled("stopped on request")
+    number = getattr(error, "errno", None)
+    if _is_out_of_memory(error) or number == errno.ENOMEM:
+        return OutOfMemory(
+            f"memory ran out: {_first_line(error) or type(error).__name__}",
+            hint="close other programs, or try a smaller --tile (render), --preset draft (fit) or --device cpu",
+        )
+    if not isinstance(error, OSError):
+        return None
+    if number in _DISK_FULL:
+        return OutputError(f"cannot write: {_first_line(error)}", hint="free some space, or choose another folder")
+    if isinstance(error, FileNotFoundError):
+        return BadInput(f"not found: {error.filename or _first_line(error)}", hint="check the path")
+    if isinstance(error, PermissionError) or number == errno.EROFS:
+        return OutputError(f"no permission: {_first_line(error)}", hint="choose a folder that can be written to")
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    # The libraries' own kinds by name: none of them may be imported for this.
+    library = type(error).__module__.partition(".")[0]
+    if library == "cv2":
+        return getattr(error, "code", None) == _CV_NO_MEMORY
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    runtime_error = isinstance(error, RuntimeError) or library == "onnxruntime"
+    return runtime_error and _ALLOCATION_FAILED.search(str(error)) is not None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
