@@ -144,11 +144,13 @@ def without_network(path: Path, options: argparse.Namespace) -> list[tuple[str, 
     """The rivals that build on the engine's analysis: Richardson-Lucy and the blends."""
     from deblur_engine.analysis import Aligner, analyse
     from deblur_engine.media import open_clip
+    from deblur_engine.media.colour import transfer_name
     from deblur_engine.task import Task
     from rivals import plain_blend, richardson_lucy
 
     with open_clip(path) as clip:
         analysis = analyse(clip, references=4, task=Task())
+        transfer = transfer_name(clip.info.colour)
     pictures = decoded(path)
     blurry = [bool(analysis.blurry[i]) for i in pictures]
 
@@ -161,7 +163,7 @@ def without_network(path: Path, options: argparse.Namespace) -> list[tuple[str, 
     found = []
     for method, work in (("rl", along_motion), ("blend", blend(False)), ("guarded", blend(True))):
         if method in options.methods:
-            aligner = Aligner(analysis, transfer="bt709")  # a fresh one each time: none profits from another's cache
+            aligner = Aligner(analysis, transfer=transfer)  # a fresh one each time: none profits from another's cache
             found.append((method, *each(work, list(pictures))))
     return found
 
@@ -193,9 +195,9 @@ def with_network(path: Path, model: Path, options: argparse.Namespace) -> tuple[
 # --- saying it ---------------------------------------------------------------------------------------------------
 
 HEADER = (
-    f"{'clip':<14} {'method':<16} {'PSNR':>6} {'gain':>6} {'SSIM':>7} {'gain':>8} {'sharp':>7} {'touched':>7} "
-    f"{'worst':>7} {'fit s':>7} {'s/frame':>7}\n"
-    f"{'':<14} {'':<16} {'--------- blurry frames ---------':>30} {'-- sharp --':>13} {'change':>7}"
+    f"{'':<31} {'------ blurry frames -------':^30} {'-- sharp frames':>15} {'worst':>7}\n"
+    f"{'clip':<14} {'method':<16} {'PSNR':>6} {'gain':>6} {'SSIM':>7} {'gain':>8} {'PSNR':>7} {'touched':>7} "
+    f"{'change':>7} {'fit s':>7} {'s/frame':>7}"
 )
 
 

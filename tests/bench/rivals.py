@@ -25,11 +25,12 @@ def unsharp(picture: Floats, radius: float = 2.0, amount: float = 1.0) -> Floats
     return np.asarray(unsharp_mask(picture, radius=radius, amount=amount, channel_axis=2), np.float32)
 
 
-def richardson_lucy(picture: Floats, motion: Floats, iterations: int = 15) -> Floats:
+def richardson_lucy(picture: Floats, motion: Floats, iterations: int = 5) -> Floats:
     """Richardson-Lucy deconvolution along a blur vector per pixel, in linear light.
 
     ``picture`` [H, W, 3] 0..1 code values, ``motion`` [H, W, 2] in pixels, both float32. The blur operator stands
-    in for its own transpose, which is exact where the motion is the same all over a neighbourhood.
+    in for its own transpose, which is exact where the motion is the same all over a neighbourhood. On the clips of
+    the quality table five iterations serve it best (of 5, 15 and 30): an estimated motion is never quite right.
     """
     observed = srgb_to_linear(picture) + 1e-3  # a floor: the ratio below must not blow up where it is black
     estimate = observed.copy()
