@@ -91,6 +91,7 @@ def demo_clip(count: int | None) -> SyntheticClip:
     """The demo clip as decoded, with its truth; how blurry each frame is stands beside it."""
     folder = REPOSITORY / "demo"
     blur = json.loads((folder / "handheld.json").read_text())["blur"][:count]
+    # No frames were averaged here: 3 stands for blurry, 1 for sharp.
     clip = SyntheticClip("demo", [], [], [3 if length >= BLURRED_FROM else 1 for length in blur])
     clip.blurry = list(read_pictures(folder / "handheld.mp4"))[:count]
     clip.sharp = list(read_pictures(folder / "handheld_truth.mp4"))[:count]
