@@ -25,7 +25,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from . import _ops  # type: ignore[attr-defined]
+from . import _ops
 
 __all__ = ["blend_tiles", "build_info", "cuda_available", "mix", "reblur", "sharpness", "warp"]
 
@@ -88,7 +88,7 @@ def sharpness(
         tile=tile,
         measure=kind,
     )
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def warp(
@@ -173,7 +173,7 @@ def reblur(
         samples=count,
         scratch=scratch,
     )
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def blend_tiles(
@@ -249,7 +249,7 @@ def mix(
         out=out_view,
         strength=strength,
     )
-    return mixed  # type: ignore[no-any-return]
+    return mixed
 
 
 # ---- what is common to all calls
@@ -317,11 +317,16 @@ class _Extent:
     @classmethod
     def of(cls, value: Any) -> _Extent:
         if isinstance(value, np.ndarray):
-            first, stop = np.lib.array_utils.byte_bounds(value) if value.size else (0, 0)
-            return cls("cpu", first, stop)
-        size, first = value.element_size(), value.data_ptr()
-        reach = sum((side - 1) * step for side, step in zip(value.shape, value.stride(), strict=True))
-        return cls(str(value.device), first, first + (reach + 1) * size if value.numel() else first)
+            device, size, origin = "cpu", value.itemsize, value.__array_interface__["data"][0]
+            steps = value.strides
+        else:
+            device, size, origin = str(value.device), value.element_size(), value.data_ptr()
+            steps = tuple(step * size for step in value.stride())
+        if 0 in value.shape:
+            return cls(device, origin, origin)
+        reach = [(side - 1) * step for side, step in zip(value.shape, steps, strict=True)]
+        low, high = sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
+        return cls(device, origin + low, origin + high + size)
 
     def overlaps(self, other: _Extent) -> bool:
         return self.device == other.device and self.first < other.stop and other.first < self.stop
@@ -378,7 +383,7 @@ class _Call:
             wanted = "a torch tensor" if self.tensor else "a NumPy array"
             raise TypeError(f"{name}: is a {type(other.value).__name__}; it must be {wanted}, as {self.name} is")
         if self.tensor and self.value.device != other.value.device:
-            raise ValueError(f"{name}: is on {other.value.device}; it must be on {self.value.device}, as {self.name} is")
+            raise ValueError(f"{name}: is on {other.value.device}; it must be on {self.value.device}, like {self.name}")
 
     def check_like(self, name: str, value: Any, shape: tuple[int, ...], writes: bool = True) -> None:
         """Raise unless ``value`` is float32 of this shape, of the same kind and on the same device as the picture."""
@@ -387,7 +392,7 @@ class _Call:
             wanted = "a torch tensor" if self.tensor else "a NumPy array"
             raise TypeError(f"{name}: is a {type(value).__name__}; it must be {wanted}, as {self.name} is")
         if tensor and value.device != self.value.device:
-            raise ValueError(f"{name}: is on {value.device}; it must be on {self.value.device}, as {self.name} is")
+            raise ValueError(f"{name}: is on {value.device}; it must be on {self.value.device}, like {self.name}")
         if tuple(value.shape) != shape:
             wanted = "[" + ", ".join(str(side) for side in shape) + "]"
             raise ValueError(f"{name}: shape {_shape(value)}; it must be {wanted} to fit {self.name}'s")
@@ -454,6 +459,8 @@ class _Call:
 def _check_distinct(name: str, value: Any) -> None:
     """Raise where two elements of an output may be one place in memory (a broadcast, say)."""
     steps = value.strides if isinstance(value, np.ndarray) else value.stride()
+    if 0 in value.shape:
+        return
     used = sorted((abs(step), side) for step, side in zip(steps, value.shape, strict=True) if side > 1)
     reach = value.itemsize if isinstance(value, np.ndarray) else 1
     for step, side in used:
