@@ -95,7 +95,7 @@ def _trace(module: torch.nn.Module) -> onnx.ModelProto:
                 opset_version=OPSET,
                 input_names=list(INPUTS),
                 output_names=[OUTPUT],
-                dynamic_axes={name: axes for name in (*INPUTS, OUTPUT)},
+                dynamic_axes=dict.fromkeys((*INPUTS, OUTPUT), axes),
                 training=torch.onnx.TrainingMode.EVAL,
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which ONNX graphs count as ours: stock operators from a short list, no data outside the file, our inputs and output."""
+"""Which ONNX graphs count as ours: stock operators from a short list, nothing outside the file, our inputs, our output."""
 
 from __future__ import annotations
 

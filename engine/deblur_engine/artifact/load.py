@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a model file, which may come from anywhere: whatever is in it, the answer is an ``Artifact`` or a ``ModelError``."""
+"""Reading a model file, wherever it came from: whatever is in it, the answer is an ``Artifact`` or a ``ModelError``."""
 
 from __future__ import annotations
 

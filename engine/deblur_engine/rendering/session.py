@@ -92,7 +92,9 @@ class Session:
         providers: list[Any] = [_CPU]
         if use_cuda:
             # CUDA's libraries may lie in site-packages, as pip installs them, where the loader does not look.
-            ort.preload_dlls(directory="")
+            preload = getattr(ort, "preload_dlls", None)  # from ONNX Runtime 1.21 on
+            if preload is not None:
+                preload(directory="")
             cuda = {
                 "device_id": str(index),
                 "arena_extend_strategy": "kSameAsRequested",
