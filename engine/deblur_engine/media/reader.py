@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import BadInput
 from ..settings import FrameRange
 from .clip import Clip
 from .pattern import SequencePattern
+from .sequence import SequenceClip
 from .video import VideoClip
 
 __all__ = ["open_clip"]
@@ -25,4 +25,4 @@ def open_clip(path: str | Path, *, frames: FrameRange | None = None) -> Clip:
     pattern = SequencePattern.of(path)
     if pattern is None:
         return VideoClip(path, frames)
-    raise BadInput("image sequences: not yet")
+    return SequenceClip(pattern, frames)

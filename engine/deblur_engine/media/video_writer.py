@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from ..errors import BadInput, OutputError
 from .copying import StreamCopier, Window
 from .describe import FIELD_ORDERS
 from .encoders import Encoding, choose_encoding
-from .output import output_errors
+from .naming import partial_path
+from .output import check_target, output_errors
 from .pixels import (
     add_difference,
     convert_planes,
@@ -46,11 +49,11 @@ _MOV_KEYS = {
 class VideoWriter:
     """One output file being written; frames come in presentation order."""
 
-    def __init__(
-        self, source: VideoClip, partial: Path, path: Path, codec: str | None, numbers: range | None
-    ) -> None:
+    def __init__(self, source: VideoClip, path: Path, codec: str | None, numbers: range | None, overwrite: bool) -> None:
+        check_target(path, source.path, overwrite)
         self._source = source
-        self._partial = partial
+        self._path = path
+        self._partial = partial_path(path)
         self._numbers = numbers
         self.notes: list[str] = []
         self.encoding = choose_encoding(source.info, source.facts, codec)
@@ -65,12 +68,18 @@ class VideoWriter:
         self._step = max(1, round(1 / source.info.fps / source.facts.time_base))
         try:
             with output_errors(path):
+                self._partial.unlink(missing_ok=True)
+                self._partial.touch()  # the system's own reason is clearer than the muxer's
                 self._open(path)
         except BaseException:
             self.abort()
             raise
         self.notes.extend(self.encoding.notes)
         self.notes.extend(self._copier.notes)
+
+    @property
+    def codec(self) -> str:
+        return self.encoding.codec
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
@@ -351,16 +360,16 @@ class VideoWriter:
         self._output = None
         self._copier.close()
         self.notes.extend(note for note in self._copier.notes if note not in self.notes)
+        os.replace(self._partial, self._path)
 
     def abort(self) -> None:
-        """Let go of the file, whatever state it is in."""
+        """Let go of the file, whatever state it is in, and remove it."""
         self._copier.close()
         if self._output is not None:
-            try:
+            with suppress(av.error.FFmpegError, OSError, ValueError):  # the file is about to be removed
                 self._output.close()
-            except (av.error.FFmpegError, OSError, ValueError):
-                pass  # the file is about to be removed
             self._output = None
+        self._partial.unlink(missing_ok=True)
 
 
 def _finite(rgb: Picture) -> Picture:

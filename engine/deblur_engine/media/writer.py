@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
 
@@ -12,8 +11,9 @@ import numpy as np
 from ..errors import OutputError
 from ..settings import FrameRange
 from .clip import Clip
-from .naming import partial_path
-from .output import check_target, output_errors
+from .output import output_errors
+from .sequence import SequenceClip
+from .sequence_writer import SequenceWriter
 from .types import Frame, Picture
 from .video import VideoClip
 from .video_writer import VideoWriter
@@ -29,8 +29,8 @@ class ClipWriter:
     where the output exists (without ``overwrite``), is the source, or cannot be written; nothing is touched then.
 
     Give every frame of the source (or range), in order, to ``write``; leave the context or call ``close`` to finish.
-    The file is written as ``NAME.partial`` and renamed when whole; an exception removes it. ``notes`` says what the
-    output cannot carry.
+    A file is written as ``NAME.partial`` and renamed when whole; an exception removes it (of an image sequence the
+    files that were already whole stay). ``notes`` says what the output cannot carry.
     """
 
     def __init__(
@@ -46,23 +46,18 @@ class ClipWriter:
         self._source = source
         self._finished = False
         self._count = 0
+        numbers = source.numbers
         if frames is not None:
             selected = source.select(frames)
-            numbers = selected if source.numbers is None else source.numbers[selected.start : selected.stop : selected.step]  # type: ignore[union-attr]
+            assert selected is not None
+            numbers = selected if numbers is None else numbers[selected.start : selected.stop : selected.step]
+        self._sink: VideoWriter | SequenceWriter
+        if isinstance(source, SequenceClip):
+            self._sink = SequenceWriter(source, self.path, codec, numbers, overwrite)
+        elif isinstance(source, VideoClip):
+            self._sink = VideoWriter(source, self.path, codec, numbers, overwrite)
         else:
-            numbers = source.numbers
-        assert isinstance(source, VideoClip)
-        check_target(self.path, source.path, overwrite)
-        self._partial = partial_path(self.path)
-        with output_errors(self.path):
-            self._partial.unlink(missing_ok=True)
-            self._partial.touch()
-        try:
-            self._sink = VideoWriter(source, self._partial, self.path, codec, numbers)
-        except BaseException:
-            self._partial.unlink(missing_ok=True)
-            raise
-        self._expected = len(numbers) if numbers is not None else None
+            raise TypeError(f"source is a {type(source).__name__}; open it with open_clip")
 
     @property
     def notes(self) -> list[str]:
@@ -72,7 +67,7 @@ class ClipWriter:
     @property
     def codec(self) -> str:
         """The codec that is written, by FFmpeg's name."""
-        return self._sink.encoding.codec
+        return self._sink.codec
 
     def write(self, frame: Frame, rgb: Picture) -> None:
         """Write one frame with the picture ``rgb`` (float32 [H, W, 3], in the space of ``frame.rgb``).
@@ -88,7 +83,7 @@ class ClipWriter:
         self._count += 1
 
     def close(self) -> None:
-        """Finish the file and give it its name. Raises ``OutputError`` where that fails; the partial file is removed."""
+        """Finish the file and give it its name; ``OutputError`` (and no partial file) where that fails."""
         if self._finished:
             return
         self._finished = True
@@ -97,20 +92,15 @@ class ClipWriter:
                 raise OutputError(f"{self.path} was given no frames", hint="nothing is written")
             with output_errors(self.path):
                 self._sink.finish()
-                os.replace(self._partial, self.path)
         except BaseException:
-            self._discard()
+            self._sink.abort()
             raise
 
     def abort(self) -> None:
         """Stop and remove the partial file."""
         if not self._finished:
             self._finished = True
-            self._discard()
-
-    def _discard(self) -> None:
-        self._sink.abort()
-        self._partial.unlink(missing_ok=True)
+            self._sink.abort()
 
     def __enter__(self) -> ClipWriter:
         return self
