@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+import deblur_engine
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
-
-import deblur_engine
 from deblur_engine.artifact.schema import INPUTS, OUTPUT, ModelMetadata
 from deblur_engine.artifact.variants import embed
 from deblur_engine.media import fingerprint, open_clip
+from onnx import TensorProto, helper
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-
 from deblur_engine.batch import find_clips
 
 

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from cli_fakes import FakeRender
 from deblur_engine import errors
 from deblur_engine.cli import main

@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from cli_fakes import FakeFit, FakeRender
 from deblur_engine.settings import FrameRange
 

@@ -56,10 +56,8 @@ def batch(
             strength=strength, device=device, threads=threads, tile=tile, codec=codec, overwrite=yes
         )
         if dry_run:
-            expected = engine.estimate_batch(
-                clips, fit_settings=fitting, render_settings=rendering, task=session.task, overwrite=yes
-            )
-            showing.estimate(session, expected)
+            expected = engine.forecast_batch(clips, fit_settings=fitting, render_settings=rendering, overwrite=yes)
+            showing.forecast(session, expected)
             return
         result = engine.run_batch(
             clips,

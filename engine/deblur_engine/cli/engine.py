@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ..artifact.variants import to_fixed_size as to_fixed_size
     from ..artifact.variants import to_flame_json as to_flame_json
     from ..artifact.variants import to_fp16 as to_fp16
-    from ..batch import estimate_batch as estimate_batch
-    from ..batch import estimate_fit as estimate_fit
-    from ..batch import estimate_render as estimate_render
-    from ..batch import estimate_run as estimate_run
+    from ..batch import forecast_batch as forecast_batch
+    from ..batch import forecast_fit as forecast_fit
+    from ..batch import forecast_render as forecast_render
+    from ..batch import forecast_run as forecast_run
     from ..batch import run_batch as run_batch
     from ..batch import run_clip as run_clip
     from ..doctor import examine as examine
@@ -34,10 +34,10 @@ _HOME = {
     "to_fixed_size": "artifact.variants",
     "to_flame_json": "artifact.variants",
     "to_fp16": "artifact.variants",
-    "estimate_batch": "batch",
-    "estimate_fit": "batch",
-    "estimate_render": "batch",
-    "estimate_run": "batch",
+    "forecast_batch": "batch",
+    "forecast_fit": "batch",
+    "forecast_render": "batch",
+    "forecast_run": "batch",
     "run_batch": "batch",
     "run_clip": "batch",
     "examine": "doctor",

@@ -50,7 +50,7 @@ def fit(
             references=references,
         )
         if dry_run:
-            showing.estimate(session, engine.estimate_fit(clip, out, settings=settings, task=session.task))
+            showing.forecast(session, engine.forecast_fit(clip, out, settings=settings))
             return
         fitted = engine.fit(clip, out, settings=settings, task=session.task, overwrite=yes)
         following = ["deblur-engine", "render", clip, *(["--model", out] if out is not None else [])]

@@ -52,7 +52,7 @@ def render(
             overwrite=yes,
         )
         if dry_run:
-            showing.estimate(session, engine.estimate_render(clip, model, out, settings=settings, task=session.task))
+            showing.forecast(session, engine.forecast_render(clip, model, out, settings=settings))
             return
         rendered = engine.render(clip, model, out, settings=settings, task=session.task)
         session.result(

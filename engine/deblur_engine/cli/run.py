@@ -55,10 +55,10 @@ def run(
             strength=strength, device=device, threads=threads, frames=frames, tile=tile, codec=codec, overwrite=yes
         )
         if dry_run:
-            expected = engine.estimate_run(
-                clip, model, out, fit_settings=fitting, render_settings=rendering, task=session.task, overwrite=yes
+            expected = engine.forecast_run(
+                clip, model, out, fit_settings=fitting, render_settings=rendering, overwrite=yes
             )
-            showing.estimate(session, expected)
+            showing.forecast(session, expected)
             return
         done = engine.run_clip(
             clip,

@@ -105,10 +105,7 @@ class Session:
         elif isinstance(text, str):
             print(text, flush=True)
         elif text is not None:
-            out = Console(markup=False, highlight=False)
-            if not out.is_terminal:
-                out.width = max(out.width, 160)  # a pipe has no edge to wrap at
-            out.print(text)
+            _print(text)
         for line in summary:
             self.note(line)
         if following:
@@ -173,6 +170,17 @@ class Session:
         if self._farm is not None:
             self._farm.fail(str(known))
         return known.exit_code.value
+
+
+def _print(text: RenderableType) -> None:
+    out = Console(markup=False, highlight=False)
+    if out.is_terminal:
+        out.print(text)
+        return
+    out.width = max(out.width, 160)  # a pipe has no edge to wrap at, and needs no padding up to it
+    with out.capture() as printed:
+        out.print(text)
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()), flush=True)
 
 
 def report_error(error: DeblurError, console: Console) -> None:

@@ -17,7 +17,7 @@ from . import wording
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..batch import BatchResult, ClipOutcome, ClipRun, Estimate
+    from ..batch import BatchResult, ClipOutcome, ClipRun, Forecast
     from ..doctor import Report
     from ..fitting import FitResult
     from ..rendering import RenderResult
@@ -27,9 +27,9 @@ __all__ = [
     "batch_table",
     "check_free",
     "doctor_table",
-    "estimate",
     "fit_data",
     "fit_summary",
+    "forecast",
     "outcome_line",
     "render_data",
     "render_summary",
@@ -151,15 +151,21 @@ def doctor_table(report: Report) -> Table:
     return table(rows)
 
 
-def estimate(session: Session, expected: Estimate) -> None:
+def forecast(session: Session, expected: Forecast) -> None:
     """End a ``--dry-run``."""
     rows = [
-        ("time", expected.time_text),
+        ("time", _time(expected)),
         ("memory", wording.size(expected.memory_bytes)),
         ("disk", f"{wording.size(expected.disk_bytes)}, {wording.size(expected.free_bytes)} free"),
         *(("note", note) for note in expected.notes),
     ]
-    session.result({"dry_run": True, "estimate": expected.to_dict()}, table(rows))
+    session.result({"dry_run": True, "forecast": expected.to_dict()}, table(rows))
+
+
+def _time(expected: Forecast) -> str:
+    if expected.seconds is None:
+        return "not known yet"
+    return f"{'at most' if expected.at_most else 'about'} {wording.duration(expected.seconds)}"
 
 
 def check_free(path: Path | None, *, overwrite: bool) -> None:

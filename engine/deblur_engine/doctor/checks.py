@@ -86,7 +86,11 @@ def _native_ops() -> Iterator[Check]:
 
 
 def _short(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value in (None, "") else str(value)
 
 
 def _graphics() -> Iterator[Check]:
