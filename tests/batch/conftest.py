@@ -8,50 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
 import deblur_engine
-import numpy as np
-import onnx
 import pytest
-from deblur_engine.artifact.schema import INPUTS, OUTPUT, ModelMetadata
+from deblur_engine.artifact.schema import ModelMetadata
 from deblur_engine.artifact.variants import embed
 from deblur_engine.media import fingerprint, open_clip
-from onnx import TensorProto, helper
+from tiny import identity_model, noise_clip
 
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[..., Path]:
-    """``make_clip("a.mp4", seed=1)``: four frames of 64x48, different for each seed."""
-
-    def make(name: str, seed: int = 0) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pictures = np.random.default_rng(seed).integers(0, 256, (4, 48, 64, 3), dtype=np.uint8)
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("mpeg4", rate=25)
-            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-            for picture in pictures:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-            container.mux(stream.encode())
-        return path
-
-    return make
-
-
-def identity_model() -> onnx.ModelProto:
-    """A model in our form that gives the frame back."""
-    shape = ["batch", "height", "width"]
-    ports = {
-        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [shape[0], channels, *shape[1:]])
-        for name, channels in {**INPUTS, OUTPUT: 3}.items()
-    }
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["frame"], [OUTPUT])],
-        "identity",
-        [ports[name] for name in INPUTS],
-        [ports[OUTPUT]],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    """``make_clip("a.mp4", seed=1)``: four frames, different for each seed."""
+    return lambda name, seed=0: noise_clip(tmp_path / name, seed)
 
 
 @dataclass
