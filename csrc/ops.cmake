@@ -33,3 +33,47 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MSVC AND NOT 
 else()
   deblur_add_loops(base)
 endif()
+
+# ---- CUDA: from the same maths, compiled in where nvcc is found, used where a driver is.
+
+string(TOLOWER "${DEBLUR_CUDA}" deblur_cuda)
+if(deblur_cuda STREQUAL "auto")
+  include(CheckLanguage)
+  check_language(CUDA)
+  set(deblur_cuda ${CMAKE_CUDA_COMPILER})
+endif()
+
+if(deblur_cuda)
+  # A toolkit that lacks some of the architectures builds those that it has.
+  set(CMAKE_CUDA_ARCHITECTURES OFF)
+  enable_language(CUDA)
+  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-arch OUTPUT_VARIABLE deblur_known)
+  set(deblur_archs "")
+  foreach(arch ${DEBLUR_CUDA_ARCHS})
+    if(deblur_known MATCHES "compute_${arch}\n")
+      list(APPEND deblur_archs ${arch})
+    else()
+      message(STATUS "CUDA architecture ${arch} is unknown to ${CMAKE_CUDA_COMPILER} and left out")
+    endif()
+  endforeach()
+  if(NOT deblur_archs)
+    message(FATAL_ERROR "None of DEBLUR_CUDA_ARCHS=${DEBLUR_CUDA_ARCHS} is known to ${CMAKE_CUDA_COMPILER}")
+  endif()
+  # Machine code for each, and for GPUs yet to come the last one's PTX.
+  list(POP_BACK deblur_archs deblur_last)
+  list(TRANSFORM deblur_archs APPEND "-real")
+  set(deblur_targets ${deblur_archs} ${deblur_last})
+
+  target_sources(deblur_ops PRIVATE
+    device_cuda.cu blend/blend_cuda.cu reblur/reblur_cuda.cu sharpness/sharpness_cuda.cu warp/warp_cuda.cu)
+  set_target_properties(deblur_ops PROPERTIES
+    CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_ARCHITECTURES "${deblur_targets}" CUDA_RUNTIME_LIBRARY Static)
+  target_compile_definitions(deblur_ops PUBLIC DEBLUR_WITH_CUDA)
+  target_compile_options(deblur_ops PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false -Xfatbin=-compress-all $<$<BOOL:${DEBLUR_CUDA_VERBOSE}>:-Xptxas=-v>>)
+  string(REPLACE ";" " " deblur_archs_text "${deblur_targets}")
+  message(STATUS "CUDA kernels: ${deblur_archs_text}, with ${CMAKE_CUDA_COMPILER} ${CMAKE_CUDA_COMPILER_VERSION}")
+else()
+  set(deblur_archs_text "")
+  message(STATUS "CUDA kernels: none")
+endif()

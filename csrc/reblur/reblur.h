@@ -63,4 +63,9 @@ DEBLUR_FN Pair pair_at(float x, int size) {
     return pair;
 }
 
+template <class V>
+DEBLUR_FN V between(V upper, V lower, float weight) {
+    return upper + (lower - upper) * weight;
+}
+
 }  // namespace deblur

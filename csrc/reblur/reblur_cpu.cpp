@@ -7,8 +7,8 @@
 namespace deblur {
 namespace {
 
-constexpr int kLanes = 8;
-constexpr int kRoom = (kMostSamples + kLanes - 1) / kLanes * kLanes;
+constexpr int kVector = 8;
+constexpr int kRoom = (kMostSamples + kVector - 1) / kVector * kVector;
 
 struct Samples {
     int offset[kRoom];  // of the upper left tap, in floats
@@ -18,7 +18,7 @@ struct Samples {
 // Positions are worked out for whole vectors; those past the last sample are never read.
 void work_out(const Path& p, int first, int count, float one_over_n, float x, float y, int width, int height, int row,
               Samples& to) {
-    const int padded = (count + kLanes - 1) / kLanes * kLanes;
+    const int padded = (count + kVector - 1) / kVector * kVector;
     for (int i = 0; i < padded; ++i) {
         const float s = moment(first + i, one_over_n);
         const Pair px = pair_at(position(x, p.mx, p.kx, s), width);
@@ -42,7 +42,7 @@ f4 integrate(const float* linear, int row, const Path& p, float x, float y, int 
         for (int i = 0; i < count; ++i) {
             const float* from = linear + at.offset[i];
             const f8 upper = load<f8>(from), lower = load<f8>(from + row);
-            sum = sum + (left + slope * at.wx[i]) * (upper + (lower - upper) * at.wy[i]);
+            sum = sum + (left + slope * at.wx[i]) * between(upper, lower, at.wy[i]);
         }
     }
     float half[8];

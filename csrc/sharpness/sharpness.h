@@ -8,6 +8,9 @@
 
 namespace deblur {
 
+constexpr int kLanes = 16;
+constexpr int kRowsInFloat = 8;  // lines summed in float before the sums move on into double
+
 enum class Sample : int { u8 = 0, u16 = 1, f32 = 2 };
 
 struct SharpnessTask {

@@ -6,9 +6,6 @@
 namespace deblur {
 namespace {
 
-constexpr int kLanes = 16;
-constexpr int kRowsInFloat = 8;  // lines summed in float before the sums move on into double
-
 template <class T>
 const T* line_of(const Picture<const void>& p, int64_t n, int64_t y) {
     return static_cast<const T*>(p.data) + n * p.sn + y * p.sh;

@@ -77,4 +77,9 @@ DEBLUR_FN Axis<TAPS> axis_taps(float x, int size) {
     return axis;
 }
 
+// How much of a read lay inside the picture; a flow that is not finite points nowhere.
+DEBLUR_FN float covered(float inside_x, float inside_y, float dx, float dy) {
+    return dx - dx == 0.0f && dy - dy == 0.0f ? inside_x * inside_y : 0.0f;
+}
+
 }  // namespace deblur

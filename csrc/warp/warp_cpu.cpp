@@ -27,7 +27,7 @@ void work_out(const float* dx, const float* dy, int x0, int y0, int count, int w
             t.y[k][i] = ay.index[k];
             t.wy[k][i] = ay.weight[k];
         }
-        t.inside[i] = ax.inside * ay.inside * (dx[i] - dx[i] == 0.0f && dy[i] - dy[i] == 0.0f ? 1.0f : 0.0f);
+        t.inside[i] = covered(ax.inside, ay.inside, dx[i], dy[i]);
     }
 }
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from deblur_engine import ops
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deblur_engine import ops
 
 F32 = npt.NDArray[np.float32]
 rng = np.random.default_rng(11)

@@ -6,11 +6,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-import reference
 import torch
-from deblur_engine import ops
 from hypothesis import given
 from hypothesis import strategies as st
+
+import reference
+from deblur_engine import ops
 
 F32 = npt.NDArray[np.float32]
 MODES = ["bilinear", "bicubic"]

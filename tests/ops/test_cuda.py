@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The CUDA kernels against the CPU's loops: one text compiled twice without contraction, so the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deblur_engine import ops
+
+pytestmark = pytest.mark.gpu
+sides = st.integers(1, 70)
+seeds = st.integers(0, 2**31)
+
+
+def made(seed: int, n: int, c: int, h: int, w: int, reach: float = 1.0) -> torch.Tensor:
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(((rng.random((n, c, h, w), np.float32) - 0.2) * np.float32(reach)).astype(np.float32))
+
+
+def odd(flow: torch.Tensor) -> torch.Tensor:
+    """The flow with some vectors nobody wants."""
+    flat = flow.view(-1)
+    for i, value in enumerate((float("nan"), float("inf"), -1e30, 1e9, 0.0)):
+        flat[i :: max(7, flat.numel() // 3)] = value
+    return flow
+
+
+def same(on_device: torch.Tensor, on_host: torch.Tensor) -> None:
+    assert on_device.device.type == "cuda"
+    np.testing.assert_array_equal(on_device.cpu().numpy(), on_host.numpy())
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 5),
+    sides,
+    sides,
+    st.sampled_from(["bilinear", "bicubic"]),
+    st.sampled_from(["replicate", "zero", "reflect"]),
+    st.booleans(),
+    seeds,
+)
+def test_warp(n: int, c: int, h: int, w: int, mode: str, border: str, channels_last: bool, seed: int) -> None:
+    image, flow = made(seed, n, c, h, w), odd(made(seed + 1, n, 2, h, w, 12))
+    if channels_last:
+        image = image.contiguous(memory_format=torch.channels_last)
+    for got, wanted in zip(
+        ops.warp(image.cuda(), flow.cuda(), mode, border, return_mask=True),
+        ops.warp(image, flow, mode, border, return_mask=True),
+        strict=True,
+    ):
+        same(got, wanted)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(1, 2),
+    st.integers(1, 5),
+    sides,
+    sides,
+    st.sampled_from([None, "srgb", "bt709", "gamma2.2"]),
+    st.one_of(st.none(), st.integers(1, 90)),
+    st.booleans(),
+    seeds,
+)
+def test_reblur(
+    n: int, c: int, h: int, w: int, transfer: str | None, samples: int | None, bend: bool, seed: int
+) -> None:
+    image, motion = made(seed, n, c, h, w), odd(made(seed + 1, n, 2, h, w, 30))
+    curvature = made(seed + 2, n, 2, h, w, 9) if bend else None
+    got = ops.reblur(
+        image.cuda(), motion.cuda(), None if curvature is None else curvature.cuda(), samples, transfer=transfer
+    )
+    same(got, ops.reblur(image, motion, curvature, samples, transfer=transfer))
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(1, 3),
+    st.sampled_from([1, 3]),
+    sides,
+    sides,
+    st.integers(1, 80),
+    st.sampled_from(["laplacian", "tenengrad"]),
+    st.sampled_from([torch.uint8, torch.float32]),
+    seeds,
+)
+def test_sharpness(n: int, c: int, h: int, w: int, tile: int, measure: str, dtype: torch.dtype, seed: int) -> None:
+    image = made(seed, n, c, h, w)
+    image = (image.abs() * 255).to(dtype) if dtype is torch.uint8 else image
+    same(ops.sharpness(image.cuda(), tile, measure), ops.sharpness(image, tile, measure))
+
+
+@given(sides, sides, st.integers(0, 9), seeds)
+def test_blend_and_mix(h: int, w: int, feather: int, seed: int) -> None:
+    base, result, weight = made(seed, 1, 3, h, w), made(seed + 1, 1, 3, h, w), made(seed + 2, 1, 1, h, w)
+    weight[weight < 0.1] = 0
+    result[weight.expand_as(result) == 0] = float("nan")
+    same(ops.mix(base.cuda(), result.cuda(), weight.cuda()), ops.mix(base, result, weight))
+    there, here = torch.zeros(1, 3, h + 9, w + 5).cuda(), torch.zeros(1, 3, h + 9, w + 5)
+    there_sum, here_sum = torch.zeros(1, 1, h + 9, w + 5).cuda(), torch.zeros(1, 1, h + 9, w + 5)
+    ops.blend_tiles(there, there_sum, base.cuda(), 4, 5, feather)
+    ops.blend_tiles(here, here_sum, base, 4, 5, feather)
+    same(there, here)
+    same(there_sum, here_sum)
+
+
+def test_work_is_queued_on_the_current_stream() -> None:
+    image, flow = made(1, 2, 3, 400, 500).cuda(), made(2, 2, 2, 400, 500, 9).cuda()
+    wanted = ops.reblur(image, flow, transfer="srgb")
+    torch.cuda.synchronize()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(50_000_000)  # what was queued before has to be waited for ...
+        moved = image + 0.0
+        got = ops.reblur(moved, flow, transfer="srgb")
+        assert not stream.query()  # ... but not by the caller
+    stream.synchronize()
+    assert torch.equal(got, wanted)
+
+
+def test_a_device_of_another_tensor_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"flow: is on cpu; it must be on cuda:0"):
+        ops.warp(torch.zeros(3, 8, 8).cuda(), torch.zeros(2, 8, 8))
