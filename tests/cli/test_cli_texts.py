@@ -35,6 +35,11 @@ def test_sizes(count, text):
     assert wording.size(count) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(0.01234, "0.0123"), (12.34, "12.3"), (99.96, "100"), (1234.5, "1234")])
+def test_rates(value, text):
+    assert wording.rate(value) == text
+
+
 def test_figures_are_worded():
     values = {"loss": 0.0123456, "held_out_gain_db": 1.234, "fps": 23.976, "stage": "warm"}
     assert wording.figures(values) == "loss 0.01235  held-out gain +1.23 dB  23.98 fps  stage warm"

@@ -35,21 +35,30 @@ class Listener(Protocol):
 
 
 def describe(pace: Pace) -> str:
-    """One line on a stage: ``1200/3000 steps  40%  12.3 steps/s  2:31 left  loss 0.0123``."""
+    """One line on a stage: ``1200/3000 steps   40%  12.3 steps/s  2:31 left  loss 0.0123``."""
+    unit = pace.event.unit
+    percent = [] if pace.fraction is None else [f"{pace.fraction:4.0%}"]
+    return "  ".join([f"{_count(pace)} {unit}".rstrip(), *percent, *_going(pace, unit)])
+
+
+def describe_briefly(pace: Pace) -> str:
+    """The same beside a bar, where room is short: ``1200/3000  12.3/s  2:31 left  loss 0.0123``."""
+    return "  ".join([_count(pace), *_going(pace, "")])
+
+
+def _count(pace: Pace) -> str:
     event = pace.event
-    total = "" if event.total is None else f"/{wording.number(event.total)}"
-    parts = [f"{wording.number(event.done)}{total} {event.unit}".rstrip()]
-    if pace.fraction is not None:
-        parts.append(f"{pace.fraction:4.0%}")
-    return "  ".join([*parts, *_speed(pace), *([wording.figures(event.figures)] if event.figures else [])])
+    return wording.number(event.done) + ("" if event.total is None else f"/{wording.number(event.total)}")
 
 
-def _speed(pace: Pace) -> list[str]:
+def _going(pace: Pace, unit: str) -> list[str]:
     parts = []
     if pace.rate is not None:
-        parts.append(f"{wording.number(pace.rate)} {pace.event.unit}/s")
+        parts.append(f"{wording.rate(pace.rate)}{unit and ' '}{unit}/s")
     if pace.remaining:
         parts.append(f"{wording.duration(pace.remaining)} left")
+    if pace.event.figures:
+        parts.append(wording.figures(pace.event.figures))
     return parts
 
 
@@ -81,12 +90,15 @@ class Lines:
         pass
 
 
+_LINE_WIDTH = 80  # stage, count, rate, time left, loss and held-out gain
+
+
 class _Rest(ProgressColumn):
     """What follows the bar: count, rate, time left and figures."""
 
     def render(self, task: Row) -> Text:
         pace: Pace | None = task.fields.get("pace")
-        return Text(describe(pace) if pace else "", no_wrap=True, overflow="ellipsis")
+        return Text(describe_briefly(pace) if pace else "", no_wrap=True, overflow="ellipsis")
 
 
 class Bar:
@@ -95,8 +107,11 @@ class Bar:
     def __init__(self, console: Console) -> None:
         self._lock = threading.Lock()
         self._rows: dict[str, tuple[TaskID, Pace]] = {}
+        # Figures matter more than the bar: it takes what a fit's line leaves of the terminal's width.
+        width = min(30, console.width - _LINE_WIDTH)
+        bar = [BarColumn(bar_width=width)] if width >= 4 else []
         self._progress = Progress(
-            TextColumn("{task.description:<8}"), BarColumn(bar_width=24), _Rest(), console=console, refresh_per_second=5
+            TextColumn("{task.description:<8}"), *bar, _Rest(), console=console, refresh_per_second=5
         )
         self._started = False
 

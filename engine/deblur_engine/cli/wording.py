@@ -9,7 +9,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
-__all__ = ["command_line", "duration", "figures", "number", "size"]
+__all__ = ["command_line", "duration", "figures", "number", "rate", "size"]
 
 
 def duration(seconds: float) -> str:
@@ -40,6 +40,11 @@ def number(value: float | str) -> str:
     if not math.isfinite(value):
         return "unknown"
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e9 else f"{value:.4g}"
+
+
+def rate(value: float) -> str:
+    """A rate in three digits: ``"0.0123"``, ``"12.3"``, ``"1230"``."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def figures(values: Mapping[str, float | str]) -> str:
