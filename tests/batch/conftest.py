@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import deblur_engine
 import pytest
+
+import deblur_engine
 from deblur_engine.artifact.schema import ModelMetadata
 from deblur_engine.artifact.variants import embed
 from deblur_engine.media import fingerprint, open_clip

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from deblur_engine.batch import find_clips
 
 

@@ -7,6 +7,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+
 from deblur_engine import errors
 from deblur_engine.batch import forecast, forecast_batch, forecast_fit, forecast_render, forecast_run, run_batch
 from deblur_engine.cli import main

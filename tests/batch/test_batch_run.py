@@ -7,6 +7,7 @@ import os
 import time
 
 import pytest
+
 from deblur_engine import errors
 from deblur_engine.batch import run_batch, run_clip
 from deblur_engine.settings import FitSettings, RenderSettings

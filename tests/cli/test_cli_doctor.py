@@ -8,6 +8,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+
 from deblur_engine.doctor import checks, examine, gpu
 from deblur_engine.doctor.gpu import Card, Driver
 

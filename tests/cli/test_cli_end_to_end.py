@@ -11,6 +11,7 @@ import sys
 import av
 import onnx
 import pytest
+
 from deblur_engine.artifact import load_model
 from deblur_engine.artifact.schema import ModelMetadata
 from deblur_engine.artifact.variants import embed

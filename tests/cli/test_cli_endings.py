@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from cli_fakes import FakeRender
+
 from deblur_engine import errors
 from deblur_engine.cli import main
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from deblur_engine import __version__
 from deblur_engine.cli.exit_codes import MEANING
 from deblur_engine.errors import ExitCode

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from cli_fakes import FakeRender
+from hypothesis import given
+from hypothesis import strategies as st
+
 from deblur_engine.cli.pace import SHARES, Overall
 from deblur_engine.cli.progress import Farm, Lines, Stream
 from deblur_engine.task import Event
-from hypothesis import given
-from hypothesis import strategies as st
 
 # What openjd-sessions and Deadline's command-line plug-in match a line of output against.
 OPENJD = re.compile(r"^openjd_(progress|status|fail): (.+)$")

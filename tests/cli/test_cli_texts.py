@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from deblur_engine.cli import wording
 from deblur_engine.cli.jsonable import dumps
 from deblur_engine.errors import ExitCode
 from deblur_engine.settings import FrameRange
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

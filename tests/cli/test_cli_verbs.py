@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_fakes import FakeFit, FakeRender
+
 from deblur_engine.settings import FrameRange
 
 
