@@ -26,7 +26,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+import deblur_engine
+from deblur_engine.analysis import Aligner, analyse
+from deblur_engine.artifact.load import load_model
+from deblur_engine.media import open_clip
+from deblur_engine.media.colour import transfer_name
+from deblur_engine.rendering.renderer import Renderer
+from deblur_engine.settings import FitSettings, RenderSettings
+from deblur_engine.task import Event, Task
 from measure import Bytes, Figures, figures, quantised
+from rivals import plain_blend, richardson_lucy, unsharp
+from sheet import contact_sheet
 from synth import SyntheticClip, gopro_random, read_pictures, write_clip
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -113,8 +124,6 @@ def measure(name: str, clip: SyntheticClip, options: argparse.Namespace, work: P
     floats = [picture.astype(np.float32) / 255 for picture in clip.blurry]
     add("input", clip.blurry)
     if "unsharp" in options.methods:
-        from rivals import unsharp
-
         pictures, seconds = each(unsharp, floats)
         add("unsharp", pictures, seconds_per_frame=seconds)
     if {"rl", "blend", "guarded"} & set(options.methods):
@@ -135,20 +144,12 @@ def each(work: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], f
 
 def decoded(path: Path) -> Pictures:
     """The clip as the engine reads it."""
-    from deblur_engine.media import open_clip
-
     with open_clip(path) as clip:
         return {frame.index: frame.rgb for frame in clip.frames()}
 
 
 def without_network(path: Path, options: argparse.Namespace) -> list[tuple[str, list[Any], float]]:
     """The rivals that build on the engine's analysis: Richardson-Lucy and the blends."""
-    from deblur_engine.analysis import Aligner, analyse
-    from deblur_engine.media import open_clip
-    from deblur_engine.media.colour import transfer_name
-    from deblur_engine.task import Task
-    from rivals import plain_blend, richardson_lucy
-
     with open_clip(path) as clip:
         analysis = analyse(clip, references=4, task=Task())
         transfer = transfer_name(clip.info.colour)
@@ -171,11 +172,6 @@ def without_network(path: Path, options: argparse.Namespace) -> list[tuple[str, 
 
 def with_network(path: Path, model: Path, options: argparse.Namespace) -> tuple[list[Any], float, float]:
     """Fit to the clip and render every frame: the pictures, the fit's seconds and the seconds a frame."""
-    from deblur_engine import fit
-    from deblur_engine.artifact.load import load_model
-    from deblur_engine.rendering.renderer import Renderer
-    from deblur_engine.settings import FitSettings, RenderSettings
-    from deblur_engine.task import Event, Task
 
     def tell(event: Event) -> None:
         if event.stage == "warning":
@@ -183,7 +179,7 @@ def with_network(path: Path, model: Path, options: argparse.Namespace) -> tuple[
 
     start = time.perf_counter()
     settings = FitSettings(preset=options.preset, seed=options.fit_seed, device=options.device, threads=options.threads)
-    fit(path, model, settings=settings, task=Task(tell), overwrite=True, resume=False)
+    deblur_engine.fit(path, model, settings=settings, task=Task(tell), overwrite=True, resume=False)
     fit_seconds = time.perf_counter() - start
     renderer = Renderer(load_model(model), RenderSettings(device=options.device, threads=options.threads))
     pictures: Mapping[int, npt.NDArray[np.float32]] = decoded(path)
@@ -192,8 +188,6 @@ def with_network(path: Path, model: Path, options: argparse.Namespace) -> tuple[
     )
     return rendered, fit_seconds, seconds
 
-
-# --- saying it ---------------------------------------------------------------------------------------------------
 
 HEADER = (
     f"{'':<31} {'------ blurry frames -------':^30} {'-- sharp frames':>15} {'worst':>7}\n"
@@ -296,8 +290,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             missed += verdict(clip_rows)
             sheets.append((label, clip, results))
             if options.sheet:
-                from sheet import contact_sheet
-
                 contact_sheet(sheets, LABELS, options.sheet)
     if options.json:
         print(as_json(rows, missed))
