@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blur-aware alignment: sharp frames brought to where a blurry frame shows the same things.
+
+Flow between a blurry and a sharp picture is unreliable, since it compares an edge with a smear. So the sharp picture
+is warped by the flow so far, blurred by the blurry frame's own motion, and flow is computed between two equally
+blurry pictures; a few rounds of that, coarse to fine. What the reblurred reference still differs by is the evidence
+for the confidence: where reference, flow and blur model are all right, nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .. import ops
+from .exposure import motion_by_homography
+from .flow import compose, dense_flow, eight_bit, homography_flow, reduced, resize_flow
+from .record import Analysis
+
+__all__ = ["Aligner", "Alignment"]
+
+Array = npt.NDArray[np.float32]
+
+_WORK_SIDE = 640  # longest side of the pictures that alignment works on
+_NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is right
+_CAUTION = 1.5  # how much worse than its residual a reference is taken to be
+_UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
+_EXPOSURES = tuple(np.geomspace(0.08, 1.0, 14).tolist())  # fractions tried
+_LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What is known about one frame; arrays are float32 at full size.
+
+    ``reference`` [H, W, 3]: R'G'B', the sharp references fused, 0 where there is none. ``confidence`` [H, W] 0..1:
+    how much of it a plain blend should take. ``motion`` [H, W, 2]: blur vector in pixels. ``weight`` [H, W] 0..1:
+    0 leaves the pixel as it is. ``used``: the frames that the reference was made of. ``exposure``: the fraction of
+    the frame interval that explained the blur best.
+    """
+
+    reference: Array
+    confidence: Array
+    motion: Array
+    weight: Array
+    used: tuple[int, ...]
+    exposure: float
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """One reference at working size: luma warped to the frame, the flow, and how far it is off."""
+
+    flow: Array
+    warped: Array
+    residual: Array  # [h, w], root of the local mean square of what reblurring leaves unexplained
+    change: Array  # [h, w], the same of what the reference would change
+
+
+class Aligner:
+    """Aligns the sharp references of one clip to its blurry frames. May be called from several threads.
+
+    ``transfer`` names the clip's transfer curve (as ``ops.reblur`` takes it; others are integrated as they are).
+    """
+
+    def __init__(self, analysis: Analysis, *, transfer: str = "bt709", threads: int | None = None) -> None:
+        self.analysis = analysis
+        self.transfer = transfer if transfer in ("bt709", "srgb", "gamma2.2") else None
+        self.threads = threads
+        factor = min(0.5, _WORK_SIDE / max(analysis.width, analysis.height))
+        if min(analysis.width, analysis.height) * factor < 48:
+            factor = 1.0
+        self.size = (max(1, round(analysis.width * factor)), max(1, round(analysis.height * factor)))
+
+    def needs(self, i: int) -> tuple[int, ...]:
+        """The frames that ``align(i, ...)`` takes: ``i``, its neighbours and its references."""
+        return tuple(sorted({i, *self.analysis.neighbours(i), *self.analysis.references_for(i)}))
+
+    def align(self, i: int, pictures: Mapping[int, Array], references: bool = True) -> Alignment:
+        """Everything the network is told about frame ``i``.
+
+        ``pictures``: frame number -> R'G'B' float32 [H, W, 3] for the frames of ``needs(i)``; references that are
+        missing are done without. With ``references`` False only the motion is found.
+        """
+        lumas: dict[int, Array] = {}
+
+        def luma(j: int) -> Array:
+            if j not in lumas:
+                lumas[j] = self._luma(pictures[j])
+            return lumas[j]
+
+        interval = self._motion(i, {j: luma(j) for j in (i, *self.analysis.neighbours(i)) if j in pictures})
+        used = [j for j in self.analysis.references_for(i) if j in pictures] if references else []
+        return self.fuse(i, pictures[i], interval, {j: pictures[j] for j in used}, float(self.analysis.exposure[i]))
+
+    def fuse(
+        self, i: int, picture: Array, interval: Array, references: Mapping[int, Array], exposure: float
+    ) -> Alignment:
+        """Align ``references`` (frame number -> picture) to ``picture`` and fuse them.
+
+        ``interval``: motion per frame interval at working size, [h, w, 2] in working pixels; ``exposure``: the
+        fraction of it to start from. ``align`` calls this for a real frame, fitting for a synthetically blurred one.
+        """
+        height, width = picture.shape[:2]
+        frame = self._luma(picture)
+        found: dict[int, _Aligned] = {}
+        for j, reference in references.items():
+            sharp = self._luma(reference)
+            if not found and exposure > 0:
+                first, exposure = self._choose_exposure(i, j, frame, sharp, interval, exposure)
+                found[j] = first
+            else:
+                found[j] = self._one(i, j, frame, sharp, interval * np.float32(exposure))
+        blur = interval * np.float32(exposure)
+        motion = resize_flow(blur, (width, height))
+        length = np.hypot(motion[..., 0], motion[..., 1])
+        weight = np.clip((length - _UNTOUCHED) / (_TREATED - _UNTOUCHED), 0, 1).astype(np.float32)
+        if not found:
+            nothing = np.zeros((height, width), np.float32)
+            return Alignment(np.zeros_like(picture), nothing, motion, weight, (), exposure)
+        shares, confidence = _shares(list(found.values()))
+        fused = np.zeros_like(picture)
+        for (j, aligned), share in zip(found.items(), shares, strict=True):
+            flow = resize_flow(aligned.flow, (width, height))
+            warped = ops.warp(references[j], flow, mode="bicubic", threads=self.threads)
+            fused += warped * cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+        fused += self._shading(picture, fused, blur)
+        confidence = np.clip(cv2.resize(confidence, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
+        return Alignment(fused, confidence, motion, weight, tuple(found), exposure)
+
+    # --- at working size ----------------------------------------------------------------------------------------
+
+    def _luma(self, picture: Array) -> Array:
+        return reduced(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), self.size)
+
+    def _motion(self, i: int, lumas: Mapping[int, Array]) -> Array:
+        """Motion per frame interval at frame ``i``: half the difference of the flows to its two neighbours."""
+        here = eight_bit(lumas[i])
+        sides = [
+            dense_flow(here, eight_bit(other), preset=cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) * np.float32(j - i)
+            for j, other in lumas.items()
+            if j != i
+        ]
+        if not sides:
+            whole = motion_by_homography(self.analysis, i)
+            return resize_flow(whole, self.size)
+        return cv2.GaussianBlur(np.mean(sides, axis=0, dtype=np.float32), (0, 0), 3.0)
+
+    def _reblur(self, sharp: Array, blur: Array) -> Array:
+        return ops.reblur(sharp, blur, transfer=self.transfer, threads=self.threads)  # type: ignore[arg-type]
+
+    def _choose_exposure(
+        self, i: int, j: int, frame: Array, sharp: Array, interval: Array, estimate: float
+    ) -> tuple[_Aligned, float]:
+        """The exposure fraction near ``estimate`` that leaves the smallest residual, and the alignment with it."""
+        aligned = self._one(i, j, frame, sharp, interval * np.float32(estimate))
+        best = estimate
+        for _ in range(2):  # a better fraction gives a better flow, and that a better fraction
+            trusted = aligned.residual <= np.median(aligned.residual)
+
+            def left(fraction: float) -> float:
+                off = self._reblur(aligned.warped, interval * np.float32(fraction)) - frame  # noqa: B023
+                off -= cv2.GaussianBlur(off, (0, 0), _LOWPASS)
+                return float(np.mean((off * off)[trusted]))  # noqa: B023
+
+            found = min(_EXPOSURES, key=left)
+            if abs(found - best) < 0.1 * best:
+                break
+            best = found
+            aligned = self._one(i, j, frame, sharp, interval * np.float32(best), start=aligned.flow)
+        return aligned, best
+
+    def _one(
+        self, i: int, j: int, frame: Array, sharp: Array, blur: Array, start: Array | None = None
+    ) -> _Aligned:
+        """Align one sharp picture to the frame."""
+        width, height = self.size
+        coarse = (max(1, width // 2), max(1, height // 2))
+        if start is None:
+            small_frame, small_sharp = reduced(frame, coarse), reduced(sharp, coarse)
+            small_blur = resize_flow(blur, coarse)
+            starts = [
+                dense_flow(eight_bit(small_frame), eight_bit(small_sharp), preset=cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+            ]
+            if abs(j - i) <= self.analysis.reach and self.analysis.same_scene(i, j):
+                chained = homography_flow(self._small_homography(i, j, coarse), coarse[1], coarse[0])
+                starts.append(chained)
+            finished = [self._refine(small_frame, small_sharp, small_blur, flow, 2) for flow in starts]
+            flow = _best_of(finished, [self._off(small_frame, small_sharp, small_blur, flow) for flow in finished])
+            start = resize_flow(flow, self.size)
+            rounds = 2
+        else:
+            rounds = 1
+        flow = self._refine(frame, sharp, blur, start, rounds)
+        warped, inside = ops.warp(sharp, flow, return_mask=True, threads=self.threads)
+        off = self._reblur(warped, blur) - frame
+        shading = cv2.GaussianBlur(off, (0, 0), _LOWPASS)
+        off -= shading
+        change = warped - shading - frame
+        residual = cv2.GaussianBlur(off * off, (0, 0), 3.0)
+        # Outside the reference nothing is known; half a unit off is as bad as it gets.
+        residual += cv2.GaussianBlur((1 - inside) * np.float32(0.25), (0, 0), 3.0)
+        return _Aligned(flow, warped, np.sqrt(residual), np.sqrt(cv2.GaussianBlur(change * change, (0, 0), 3.0)))
+
+    def _refine(self, frame: Array, sharp: Array, blur: Array, flow: Array, rounds: int) -> Array:
+        target = eight_bit(frame)
+        for _ in range(rounds):
+            equally_blurry = self._reblur(ops.warp(sharp, flow, threads=self.threads), blur)
+            equally_blurry -= cv2.GaussianBlur(equally_blurry - frame, (0, 0), _LOWPASS)
+            flow = compose(dense_flow(target, eight_bit(equally_blurry)), flow)
+        return flow
+
+    def _off(self, frame: Array, sharp: Array, blur: Array, flow: Array) -> Array:
+        warped, inside = ops.warp(sharp, flow, return_mask=True, threads=self.threads)
+        off = self._reblur(warped, blur) - frame
+        off -= cv2.GaussianBlur(off, (0, 0), _LOWPASS)
+        return cv2.GaussianBlur(off * off + (1 - inside) * np.float32(0.25), (0, 0), 3.0)
+
+    def _shading(self, picture: Array, fused: Array, blur: Array) -> Array:
+        """What the fused reference lacks of the frame's slow shading (lamps, auto exposure), at full size."""
+        height, width = picture.shape[:2]
+        small = self._reblur(reduced(fused, self.size), blur)
+        off = cv2.GaussianBlur(reduced(picture, self.size) - small, (0, 0), _LOWPASS)
+        return cv2.resize(off, (width, height), interpolation=cv2.INTER_LINEAR)
+
+    def _small_homography(self, i: int, j: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+        shrink = np.diag([size[0] / self.analysis.width, size[1] / self.analysis.height, 1.0])
+        return shrink @ self.analysis.between(i, j) @ np.linalg.inv(shrink)
+
+
+def _best_of(flows: list[Array], off: list[Array]) -> Array:
+    """Per pixel the flow that leaves less unexplained; one start holds where another has lost its way."""
+    if len(flows) == 1:
+        return flows[0]
+    smooth = [cv2.GaussianBlur(error, (0, 0), 6.0) for error in off]
+    choice = np.argmin(smooth, axis=0)
+    result = flows[0].copy()
+    for k in range(1, len(flows)):
+        result[choice == k] = flows[k][choice == k]
+    return result
+
+
+def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array]:
+    """Each reference's share of every pixel (they add up to 1) and the confidence in the whole.
+
+    The best by residual takes nearly all: references that are off by a fraction of a pixel each would blur one
+    another. The confidence is that of a Wiener filter: what the reference would change is signal plus error, what
+    reblurring leaves unexplained is a measure of the error.
+    """
+    residual = np.stack([a.residual for a in aligned])
+    least = residual.min(axis=0)
+    shares = np.exp(-np.square(residual - least) / (2 * np.square(0.15 * least + 0.25 * _NOISE)))
+    shares /= shares.sum(axis=0)
+    left = (shares * residual).sum(axis=0)
+    change = (shares * np.stack([a.change for a in aligned])).sum(axis=0)
+    error = np.square(_CAUTION * np.maximum(left, 0.5 * _NOISE))
+    confidence = np.clip(1 - error / (np.square(change) + 1e-9), 0, 1)
+    return [np.ascontiguousarray(share, np.float32) for share in shares], confidence.astype(np.float32)

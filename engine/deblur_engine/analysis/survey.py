@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pass over a clip that finds out what it is like: ``analyse``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import ops
+from ..errors import BadInput
+from ..media import Clip
+from ..task import Task
+from .exposure import exposures
+from .flow import dense_flow, eight_bit, homography_of, reduced, resize_flow
+from .record import Analysis
+from .scenes import CutFinder
+
+__all__ = ["analyse", "small_size"]
+
+_SMALL_SIDE = 480  # longest side of the pictures that flow is computed on
+_TILE = 16  # pixels, of the sharpness maps
+_FLAT = 2e-5  # Laplacian energy below which a tile holds noise only, in 0..1 units squared
+_DROP_LIMITS = (0.35, 0.65)  # log energy; codec noise alone moves sharp frames by up to about 0.6
+_BLURRY_PIXELS = 1.2  # a frame must be blurred by this much to be treated
+_REACH = 12
+
+
+@dataclass
+class _Seen:
+    """What is kept of the frame before, while the next is looked at."""
+
+    small: npt.NDArray[np.uint8]
+    energy: npt.NDArray[np.float32]
+
+
+def small_size(width: int, height: int) -> tuple[int, int]:
+    """The (width, height) at which flow between frames is computed: at most half, and at most 480 on the long side."""
+    factor = min(0.5, _SMALL_SIDE / max(width, height))
+    if max(width, height) * factor < 64:
+        factor = 1.0
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Analysis:
+    """Look at every frame once: scenes, sharpness along the flow track, motion; then at what the shutter left.
+
+    Decodes luma only. Memory does not grow with the clip's length beyond a few hundred bytes a frame. Raises
+    ``BadInput`` for a clip without frames.
+    """
+    task = task or Task()
+    width, height = clip.info.width, clip.info.height
+    size = small_size(width, height)
+    scale = np.float64([width / size[0], height / size[1]])
+    cuts = CutFinder(float(clip.info.fps) or 25.0)
+    total = len(clip)
+    scene: list[int] = []
+    ratios: list[float] = []  # log sharpness of a frame over the one before, along the track
+    between: list[npt.NDArray[np.float64]] = []  # homography from the frame before
+    speeds: list[float] = []  # median motion from the frame before, pixels
+    before: _Seen | None = None
+    for index, luma in clip.lumas():
+        small = eight_bit(reduced(luma, size))
+        energy = ops.sharpness(luma, tile=_TILE)
+        ratio, homography, speed, cut = 0.0, np.eye(3), 0.0, False
+        if before is not None:
+            back = dense_flow(small, before.small)
+            cut = cuts.begins_scene(small, before.small, back)
+            if not cut:
+                ratio = _log_ratio(energy, before.energy, back)
+                forth = dense_flow(before.small, small)
+                homography = _full_size(homography_of(forth), scale)
+                speed = float(np.median(np.hypot(forth[..., 0] * scale[0], forth[..., 1] * scale[1])))
+        else:
+            cuts.begins_scene(small, None, None)
+        scene.append((scene[-1] if scene else 0) + int(cut))
+        ratios.append(ratio)
+        between.append(homography)
+        speeds.append(speed)
+        before = _Seen(small, energy)
+        task.report("analyse", index + 1, total)
+    count = len(scene)
+    if count == 0:
+        raise BadInput(f"{clip.info.path.name} holds no frame that can be decoded")
+    scenes = np.int32(scene)
+    sharpness = np.cumsum(ratios).astype(np.float32)
+    drop = _drops(sharpness, scenes)
+    speed_at = _speed_at_frames(np.float32(speeds), scenes)
+    homographies = np.stack([*between[1:], np.eye(3)])
+    limit = _drop_limit(drop)
+    sharp = drop < limit
+    analysis = Analysis(
+        width=width,
+        height=height,
+        times=_times(clip, count),
+        scene=scenes,
+        sharpness=sharpness,
+        drop=drop,
+        speed=speed_at,
+        exposure=np.zeros(count, np.float32),
+        homography=homographies,
+        sharp=sharp,
+        blurry=~sharp,
+        references=references,
+        reach=_REACH,
+    )
+    exposure = exposures(clip, analysis, task)
+    blurry = (drop >= limit) & (exposure * speed_at >= _BLURRY_PIXELS)
+    return Analysis(**{**analysis.__dict__, "exposure": exposure, "blurry": blurry})
+
+
+def _full_size(homography: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    grow = np.diag([scale[0], scale[1], 1.0])
+    return grow @ homography @ np.linalg.inv(grow)
+
+
+def _log_ratio(
+    energy: npt.NDArray[np.float32], before: npt.NDArray[np.float32], back: npt.NDArray[np.float32]
+) -> float:
+    """How much sharper a frame is than the one before it: the log of Laplacian energies of the same things.
+
+    The map of the frame before is read where the flow says that each tile's content was, so that texture which
+    enters or leaves the picture is not taken for sharpness.
+    """
+    rows, columns = energy.shape
+    per_tile = resize_flow(back, (columns, rows))  # vectors in tiles
+    followed, inside = ops.warp(before, per_tile, return_mask=True)
+    textured = (np.maximum(energy, followed) > _FLAT) & (inside > 0.5)
+    if textured.sum() < 4:
+        return 0.0
+    now, then = energy[textured], followed[textured]
+    ratio = np.log((now + _FLAT / 4) / (then + _FLAT / 4))
+    weight = np.sqrt(now * then + 1e-12)
+    order = np.argsort(ratio)
+    upto = np.cumsum(weight[order])
+    return float(ratio[order][np.searchsorted(upto, upto[-1] / 2)])
+
+
+def _drops(sharpness: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """How far each frame lies below the sharpest within reach in its scene."""
+    count = len(sharpness)
+    drops = np.zeros(count, np.float32)
+    for i in range(count):
+        near = slice(max(0, i - _REACH), i + _REACH + 1)
+        drops[i] = sharpness[near][scene[near] == scene[i]].max() - sharpness[i]
+    return drops
+
+
+def _drop_limit(drop: npt.NDArray[np.float32]) -> float:
+    """The drop that parts sharp frames from blurry ones: Otsu's threshold, kept to what codec noise allows."""
+    candidates = np.linspace(*_DROP_LIMITS, 13)
+    spread = [
+        (drop < limit).mean() * (drop >= limit).mean() * (drop[drop >= limit].mean() - drop[drop < limit].mean()) ** 2
+        if 0 < (drop >= limit).sum() < len(drop)
+        else 0.0
+        for limit in candidates
+    ]
+    best = max(spread)
+    if best == 0.0:
+        return float(_DROP_LIMITS[1])
+    return float(np.mean(candidates[np.isclose(spread, best)]))
+
+
+def _speed_at_frames(speeds: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """Motion at each frame from the motions on either side of it."""
+    count = len(speeds)
+    at = np.zeros(count, np.float32)
+    for i in range(count):
+        sides = [speeds[j] for j in (i, i + 1) if 0 < j < count and scene[j] == scene[j - 1]]
+        at[i] = np.mean(sides) if sides else 0.0
+    return at
+
+
+def _times(clip: Clip, count: int) -> npt.NDArray[np.float64]:
+    rate = float(clip.info.fps) or 25.0
+    return np.arange(count, dtype=np.float64) / rate
