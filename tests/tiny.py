@@ -8,8 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import onnx
-from deblur_engine.artifact.schema import INPUTS, OUTPUT
 from onnx import TensorProto, helper
+
+from deblur_engine.artifact.schema import INPUTS, OUTPUT
 
 
 def noise_clip(path: Path, seed: int = 0, frames: int = 4) -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -135,6 +136,48 @@ def test_it_runs_in_a_thread_that_gets_no_signals(replace_engine, capfd):
     thread.start()
     thread.join()
     assert codes == [0]
+
+
+def test_a_reader_of_the_events_that_goes_away_stops_the_work():
+    code = """
+import sys, time
+from deblur_engine.cli import engine, main
+def fit(*_, task, **__):
+    for step in range(100000):
+        task.report("fit", step, step, "steps")
+engine.fit = fit
+sys.exit(main(["fit", "a.mov", "--json-events"]))
+"""
+    first = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert first.stdout is not None and first.stderr is not None
+    first.stdout.readline()
+    first.stdout.close()
+    said = first.stderr.read()
+    assert first.wait() == 6 and "has gone" in said and "Traceback" not in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_name_that_is_no_text_can_be_printed(encoding):
+    code = """
+import sys
+from pathlib import Path
+from deblur_engine.cli import engine, main
+sys.path.insert(0, sys.argv[1])
+from cli_fakes import FakeRender
+engine.render = lambda clip, *_, **__: FakeRender(Path(clip))
+sys.exit(main(["render", *sys.argv[2:]]))
+"""
+    name = "h\u00e4nd\udcff.mov"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    words = [sys.executable, "-c", code, str(Path(__file__).parent), name]
+    plain = subprocess.run(words, capture_output=True, env=environment, check=True)
+    if encoding == "utf-8":
+        assert plain.stdout == os.fsencode(name) + b"\n"  # the very bytes: $(deblur-engine render ...) works
+    else:
+        assert b"h\\xe4nd" in plain.stdout
+    as_json = subprocess.run([*words, "--json"], capture_output=True, env=environment, check=True)
+    assert json.loads(as_json.stdout)["output"] == name
 
 
 def test_a_reader_that_goes_away_is_no_error():

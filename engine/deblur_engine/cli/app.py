@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -55,6 +56,7 @@ def deblur_engine(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. ``arguments`` defaults to the process's own."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _take_any_name(sys.stdout, sys.stderr)
     try:
         return int(app(words, prog_name="deblur-engine", standalone_mode=False) or 0)
     except Exception as error:
@@ -66,6 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failure = {"kind": type(known).__name__, "message": known.message, "hint": known.hint}
             print(dumps({"status": "failed", "exit_code": known.exit_code, "error": failure}))
         return known.exit_code
+
+
+def _take_any_name(*streams: object) -> None:
+    """Let file names be printed that are not valid text, or that the stream's encoding lacks."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
 
 
 def _usage(error: Exception) -> DeblurError | None:

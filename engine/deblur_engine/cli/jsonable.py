@@ -41,4 +41,5 @@ def jsonable(value: Any) -> Any:
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
     """``value`` as JSON text; on one line unless ``indent`` is given."""
-    return json.dumps(jsonable(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    # ASCII only: a terminal or pipe of any encoding takes it, and file names that are no valid text survive.
+    return json.dumps(jsonable(value), ensure_ascii=True, allow_nan=False, indent=indent)

@@ -18,7 +18,7 @@ from typing import Any
 import typer
 from rich.console import Console, RenderableType
 
-from ..errors import DeblurError, ExitCode, deliberate
+from ..errors import Cancelled, DeblurError, ExitCode, deliberate
 from ..task import Event, Task
 from . import wording
 from .jsonable import dumps
@@ -57,6 +57,7 @@ class Session:
             bar = self._err.is_terminal and not farm
             self._listeners.append(Bar(self._err) if bar else Lines(sys.stderr))
         self._warnings: list[str] = []
+        self._done = False
         self._stack = ExitStack()
         self.task = Task(self._on_event)
 
@@ -72,9 +73,11 @@ class Session:
         if error is None or isinstance(error, typer.Exit | SystemExit):
             return
         if isinstance(error, BrokenPipeError):
-            # Whoever read our output has gone (| head): no error, but nothing may be flushed into the pipe at exit.
+            # Nothing may be flushed into the pipe at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(ExitCode.DONE) from error
+            if self._done:  # the result was cut short by who reads it (| head): no error
+                raise typer.Exit(ExitCode.DONE) from error
+            error = Cancelled("whoever read the output has gone")
         raise typer.Exit(self._fail(error)) from error
 
     def result(
@@ -91,6 +94,7 @@ class Session:
         ``following`` is the command that comes next. An ``exit_code`` other than DONE ends the process with it.
         """
         self._close_listeners()
+        self._done = True
         outcome = {
             "verb": self.verb,
             "status": _status(exit_code),

@@ -159,7 +159,11 @@ def forecast(session: Session, expected: Forecast) -> None:
         ("disk", f"{wording.size(expected.disk_bytes)}, {wording.size(expected.free_bytes)} free"),
         *(("note", note) for note in expected.notes),
     ]
-    session.result({"dry_run": True, "forecast": expected.to_dict()}, table(rows))
+    session.result(
+        {"dry_run": True, "forecast": expected.to_dict()},
+        table(rows),
+        summary=["next: the same command without --dry-run"],
+    )
 
 
 def _time(expected: Forecast) -> str:
