@@ -74,7 +74,9 @@ Picture<T> picture(const char* name, const Borrowed& b, int64_t size, bool write
 struct Reader {
     bool device;
 
-    Borrowed borrow(const char* name, const py::handle& o) const { return device ? on_device(name, o) : on_host(name, o); }
+    Borrowed borrow(const char* name, const py::handle& o) const {
+        return device ? on_device(name, o) : on_host(name, o);
+    }
 
     template <class T = const float>
     Picture<T> floats(const char* name, const py::handle& o) const {
@@ -116,12 +118,12 @@ Where where(const py::object& device, uintptr_t stream, int threads) {
 }
 
 #if defined(DEBLUR_WITH_CUDA)
-#define DEBLUR_RUN(OP, ...)                                   \
-    const py::gil_scoped_release release;                     \
-    if (at.cuda()) {                                          \
-        cuda::OP(__VA_ARGS__, at.device, at.stream);          \
-    } else {                                                  \
-        cpu::OP(task, at.threads);                            \
+#define DEBLUR_RUN(OP, ...)                          \
+    const py::gil_scoped_release release;            \
+    if (at.cuda()) {                                 \
+        cuda::OP(__VA_ARGS__, at.device, at.stream); \
+    } else {                                         \
+        cpu::OP(task, at.threads);                   \
     }
 #else
 #define DEBLUR_RUN(OP, ...)               \

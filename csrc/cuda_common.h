@@ -14,8 +14,7 @@ namespace deblur {
 namespace cuda {
 
 inline void check(cudaError_t error, const char* what) {
-    if (error != cudaSuccess)
-        throw std::runtime_error(std::string("CUDA: ") + what + ": " + cudaGetErrorString(error));
+    if (error != cudaSuccess) throw std::runtime_error(std::string("CUDA: ") + what + ": " + cudaGetErrorString(error));
 }
 
 // Makes a device current for one call and puts the caller's back.
@@ -51,11 +50,11 @@ inline Layout by_pixel(int64_t n, int64_t h, int64_t w) {
 }
 
 // The loops that go with by_pixel.
-#define DEBLUR_EACH_PIXEL(N, H, W)                                                                            \
-    const int64_t x = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;                            \
-    if (x >= (W)) return;                                                                                     \
-    for (int64_t n = blockIdx.z; n < (N); n += gridDim.z)                                                     \
-        for (int64_t y = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; y < (H);                \
+#define DEBLUR_EACH_PIXEL(N, H, W)                                                             \
+    const int64_t x = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;             \
+    if (x >= (W)) return;                                                                      \
+    for (int64_t n = blockIdx.z; n < (N); n += gridDim.z)                                      \
+        for (int64_t y = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; y < (H); \
              y += static_cast<int64_t>(gridDim.y) * blockDim.y)
 
 }  // namespace cuda

@@ -35,7 +35,8 @@ Loops choose() {
 #if defined(DEBLUR_MULTI_ISA)
     const char* text = std::getenv("DEBLUR_ISA");
     const std::string limit = text ? text : "";
-    // What each level of the x86-64 psABI adds, asked for feature by feature: not every compiler knows the levels' names.
+    // What each level of the x86-64 psABI adds, asked for feature by feature: not every compiler knows the levels'
+    // names.
     const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
                     __builtin_cpu_supports("bmi2");
     const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -53,7 +54,9 @@ const Loops& loops() {
 }
 
 // Memory that is not cleared: every element of it is written before it is read.
-std::unique_ptr<float[]> room(int64_t floats) { return std::unique_ptr<float[]>(new float[static_cast<size_t>(floats)]); }
+std::unique_ptr<float[]> room(int64_t floats) {
+    return std::unique_ptr<float[]>(new float[static_cast<size_t>(floats)]);
+}
 
 // Small enough that threads end together, large enough that a piece is worth handing out.
 int64_t grain_of(int64_t width) {

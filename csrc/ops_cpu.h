@@ -19,14 +19,15 @@ struct Interleaved {
     int channels = 0;
 };
 
-#define DEBLUR_ROWS_OF_EACH_OP                                                                                        \
-    void warp(const WarpTask&, const Interleaved& image, int64_t n, int64_t c0, int64_t begin, int64_t end);          \
-    void reblur(const ReblurTask&, const Interleaved& linear, int64_t n, int64_t c0, int64_t begin, int64_t end);     \
+#define DEBLUR_ROWS_OF_EACH_OP                                                                                         \
+    void warp(const WarpTask&, const Interleaved& image, int64_t n, int64_t c0, int64_t begin, int64_t end);           \
+    void reblur(const ReblurTask&, const Interleaved& linear, int64_t n, int64_t c0, int64_t begin, int64_t end);      \
     void linearise(Transfer, const Picture<const float>&, int64_t n, int64_t c0, int channels, float* to, int64_t row, \
-                   int64_t begin, int64_t end);                                                                       \
-    void pack(const Picture<const float>&, int64_t n, int64_t c0, int channels, float* to, int64_t row, int64_t begin, int64_t end); \
-    void sharpness(const SharpnessTask&, int64_t n, int64_t begin, int64_t end, float* scratch);                      \
-    void blend(const BlendTask&, int64_t n, int64_t begin, int64_t end);                                              \
+                   int64_t begin, int64_t end);                                                                        \
+    void pack(const Picture<const float>&, int64_t n, int64_t c0, int channels, float* to, int64_t row, int64_t begin, \
+              int64_t end);                                                                                            \
+    void sharpness(const SharpnessTask&, int64_t n, int64_t begin, int64_t end, float* scratch);                       \
+    void blend(const BlendTask&, int64_t n, int64_t begin, int64_t end);                                               \
     void mix(const MixTask&, int64_t n, int64_t begin, int64_t end);
 
 namespace isa_base {

@@ -48,10 +48,10 @@ DEBLUR_FN float exp2_normal(float y) {
     const float whole = shifted - 12582912.0f;
     const float f = y - whole;
     const float series =
-        1.0f +
-        f * (0.69314718f +
-             f * (0.24022651f +
-                  f * (0.055504109f + f * (0.0096181291f + f * (0.0013333558f + f * (1.5403530e-4f + f * 1.5252734e-5f))))));
+        1.0f + f * (0.69314718f +
+                    f * (0.24022651f +
+                         f * (0.055504109f +
+                              f * (0.0096181291f + f * (0.0013333558f + f * (1.5403530e-4f + f * 1.5252734e-5f))))));
     return series * float_of((static_cast<int32_t>(whole) + 127) << 23);
 }
 

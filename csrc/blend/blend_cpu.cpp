@@ -30,8 +30,7 @@ void DEBLUR_ISA::blend(const BlendTask& t, int64_t n, int64_t begin, int64_t end
         const float down = feathered(y, tile.h, t.feather, top, bottom);
         for (int64_t x0 = 0; x0 < tile.w; x0 += kBlock) {
             const int64_t count = x0 + kBlock < tile.w ? kBlock : tile.w - x0;
-            for (int64_t i = 0; i < count; ++i)
-                weights[i] = down * feathered(x0 + i, tile.w, t.feather, left, right);
+            for (int64_t i = 0; i < count; ++i) weights[i] = down * feathered(x0 + i, tile.w, t.feather, left, right);
             float* total = &at(t.weight, n, 0, t.y + y, t.x + x0);
             for (int64_t i = 0; i < count; ++i) total[i * t.weight.sw] += weights[i];
             for (int64_t c = 0; c < tile.c; ++c) {
@@ -62,8 +61,8 @@ void DEBLUR_ISA::mix(const MixTask& t, int64_t n, int64_t begin, int64_t end) {
                 mix_line<1, 1>(base, result, weight, out, w, t.strength);
             } else {
                 for (int64_t x = 0; x < w; ++x)
-                    out[x * t.out.sw] = mixed(base[x * t.base.sw], result[x * t.result.sw],
-                                              weight[x * t.weight.sw] * t.strength);
+                    out[x * t.out.sw] =
+                        mixed(base[x * t.base.sw], result[x * t.result.sw], weight[x * t.weight.sw] * t.strength);
             }
         }
     }

@@ -11,8 +11,7 @@ __global__ void blend_kernel(BlendTask t) {
     const Picture<const float>& tile = t.tile;
     const bool left = t.x > 0, right = t.x + tile.w < t.sum.w, top = t.y > 0, bottom = t.y + tile.h < t.sum.h;
     DEBLUR_EACH_PIXEL(tile.n, tile.h, tile.w) {
-        const float w =
-            feathered(y, tile.h, t.feather, top, bottom) * feathered(x, tile.w, t.feather, left, right);
+        const float w = feathered(y, tile.h, t.feather, top, bottom) * feathered(x, tile.w, t.feather, left, right);
         at(t.weight, n, 0, t.y + y, t.x + x) += w;
         for (int64_t c = 0; c < tile.c; ++c) at(t.sum, n, c, t.y + y, t.x + x) += w * at(tile, n, c, y, x);
     }

@@ -23,9 +23,9 @@ __global__ void reblur_kernel(ReblurTask t, Picture<const float> linear, int64_t
     const int wide = larger(width, 2), high = larger(height, 2);
     const int64_t right = width > 1 ? linear.sw : 0, down = height > 1 ? linear.sh : 0;
     DEBLUR_EACH_PIXEL(t.out.n, t.out.h, t.out.w) {
-        const Path p = path_of(at(t.motion, n, 0, y, x), at(t.motion, n, 1, y, x),
-                               bends ? at(t.curvature, n, 0, y, x) : 0.0f, bends ? at(t.curvature, n, 1, y, x) : 0.0f,
-                               t.samples);
+        const Path p =
+            path_of(at(t.motion, n, 0, y, x), at(t.motion, n, 1, y, x), bends ? at(t.curvature, n, 0, y, x) : 0.0f,
+                    bends ? at(t.curvature, n, 1, y, x) : 0.0f, t.samples);
         if (p.still) {
             for (int c = 0; c < C; ++c) at(t.out, n, c0 + c, y, x) = at(t.image, n, c0 + c, y, x);
             continue;

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every verb sets up what it needs: a virtual environment with the native build and the pinned packages, made once.
+#   make test ARGS="-k warp"      PYTHON=python3.12      VENV=/elsewhere      DEBLUR_CUDA=0
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Threads that wait must not spin: on few cores they take the time of those that work.
+export OMP_WAIT_POLICY := PASSIVE
+
+NATIVE := CMakeLists.txt setup.py pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/*)
+CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/*/*.h csrc/*/*.cpp csrc/*/*.cu tests/cpp/*.cpp tests/cpp/*.h)
+BENCHES := $(wildcard tests/bench/ops.py tests/bench/roundtrip.py tests/bench/render.py tests/bench/quality.py)
+
+.PHONY: help demo test lint bench gpu clean
+
+help:
+	@echo "make demo    fit to the clip in demo/, render it, show the measured gain"
+	@echo "make test    all tests (those that need a GPU are skipped without one)"
+	@echo "make lint    ruff, mypy, clang-format"
+	@echo "make bench   what the engine's claims stand on: speed against other libraries, quality, round trips"
+	@echo "make gpu     everything that needs a CUDA device: its tests, its benchmarks, a fit and a render"
+	@echo "make clean   remove everything that make made"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Always with the constraints: nothing may bring in a version that the tests were not run with.
+$(READY): $(BIN)/python $(NATIVE)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python demo/run.py $(ARGS)
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+
+bench: $(READY)
+	@set -e; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench $(ARGS); done
+
+gpu: $(READY)
+	DEBLUR_REQUIRE_CUDA=1 $(BIN)/python -m pytest -m gpu $(ARGS)
+	$(BIN)/python tests/bench/gpu.py
+
+clean:
+	rm -rf build dist demo/out engine/*.egg-info engine/deblur_engine/_ops*.so $(VENV)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find engine tests demo -name __pycache__ -type d -prune -exec rm -rf {} +
