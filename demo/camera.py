@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+
 from scene import SCALE, Floats, Layer
 
 __all__ = ["EXPOSURE", "FPS", "FRAMES", "HEIGHT", "WIDTH", "Pose", "blur_length", "expose", "hand"]

@@ -19,6 +19,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+
 from camera import EXPOSURE, FPS, FRAMES, HEIGHT, WIDTH, blur_length, expose
 from scene import Floats, Layer, gallery, linear_to_bt709
 

@@ -59,7 +59,9 @@ def report(before: Sequence[float], after: Sequence[float], is_blurry: npt.NDArr
         lines.append(f"  {what:<14} ({chosen.sum():2d})         {mean:7.2f} {new:7.2f} {new - mean:+7.2f}")
     for what, i in (("best", best), ("worst", worst)):
         lines.append(f"  {what:<6} frame  ({i:2d})         {was[i]:7.2f} {now[i]:7.2f} {gain[i]:+7.2f}")
-    lines.append("Measured on the written file. Sharp frames are passed on untouched: what they lose is the encoder's doing.")
+    lines.append(
+        "Measured on the written file. Sharp frames are passed on untouched: what they lose is the encoder's doing."
+    )
     return "\n".join(lines)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from deblur_engine import ops
 from skimage.filters import unsharp_mask
+
+from deblur_engine import ops
 from synth import linear_to_srgb, srgb_to_linear
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from measure import Bytes, psnr
 from synth import SyntheticClip
 

@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 
 import av
-import camera
 import cv2
-import make_clip
 import numpy as np
 import pytest
+
+import camera
+import make_clip
 import run
 from measure import psnr
 from scene import bt709_to_linear, gallery, linear_to_bt709

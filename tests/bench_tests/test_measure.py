@@ -6,8 +6,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from measure import change, figures, psnr, quantised, ssim
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from measure import change, figures, psnr, quantised, ssim
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 import quality
 from measure import Figures
 from sheet import CROP, place_of_most_error

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from deblur_engine import ops
 from measure import psnr, quantised
 from rivals import plain_blend, richardson_lucy, unsharp

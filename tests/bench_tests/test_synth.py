@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from synth import gopro_random, linear_to_srgb, read_pictures, srgb_to_linear, write_clip
 
 Bytes = npt.NDArray[np.uint8]
