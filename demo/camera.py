@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -116,7 +117,7 @@ def _look(layers: Sequence[Layer], pose: Pose) -> Floats:
     size = (WIDTH * SCALE, HEIGHT * SCALE)
     # Pixel centres: coarse pixel c covers fine pixels SCALE*c .. SCALE*c + SCALE - 1.
     finer = np.array([[SCALE, 0, (SCALE - 1) / 2], [0, SCALE, (SCALE - 1) / 2], [0, 0, 1]])
-    picture = np.zeros((size[1], size[0], 3), np.float32)
+    picture: npt.NDArray[Any] = np.zeros((size[1], size[0], 3), np.float32)
     for layer in layers:
         place = np.array([[1 / SCALE, 0, layer.left], [0, 1 / SCALE, layer.top], [0, 0, 1]])
         # A nearer plane's points lie closer to the axis for the same pixel; its own pixels count at distance 1.

@@ -127,7 +127,7 @@ def _label(wall: Floats, lines: Sequence[str], left: int, top: int) -> None:
 def _shade(wall: Floats, left: int, top: int, width: int, height: int) -> None:
     """Darken a soft-edged rectangle of the wall: the shadow of what hangs there."""
     soft = 8 * SCALE
-    shadow = np.zeros((height + 4 * soft, width + 4 * soft), np.float32)
+    shadow: npt.NDArray[Any] = np.zeros((height + 4 * soft, width + 4 * soft), np.float32)
     shadow[2 * soft : -2 * soft, 2 * soft : -2 * soft] = 0.5
     shadow = cv2.GaussianBlur(shadow, (0, 0), soft / 2)
     y, x = top - 2 * soft, left - 2 * soft

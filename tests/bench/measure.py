@@ -72,13 +72,13 @@ def figures(
     """The figures of a whole clip; all sequences are of one length and hold uint8 [H, W, 3]."""
     if not len(truth) == len(before) == len(after) == len(is_blurry) > 0:
         raise ValueError(f"{len(truth)} truths, {len(before)} inputs, {len(after)} outputs, {len(is_blurry)} flags")
-    blurry, sharp = np.flatnonzero(is_blurry), np.flatnonzero(~is_blurry)
+    blurry, sharp = np.flatnonzero(is_blurry).tolist(), np.flatnonzero(~is_blurry).tolist()
     changes = [change(t, b, a) for t, b, a in zip(truth, before, after, strict=True)]
     worst = int(np.argmin(changes))
     return Figures(
         blurry_psnr=_mean([psnr(truth[i], after[i]) for i in blurry]),
         blurry_ssim=_mean([ssim(truth[i], after[i]) for i in blurry]),
-        sharp_psnr=_decibel(_mean([squared_error(truth[i], after[i]) for i in sharp])) if sharp.size else math.nan,
+        sharp_psnr=_decibel(_mean([squared_error(truth[i], after[i]) for i in sharp])) if sharp else math.nan,
         sharp_touched=sum(not np.array_equal(before[i], after[i]) for i in sharp),
         worst_change=changes[worst],
         worst_frame=worst,
