@@ -15,7 +15,7 @@ NATIVE := CMakeLists.txt setup.py pyproject.toml constraints.txt $(wildcard csrc
 CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/*/*.h csrc/*/*.cpp csrc/*/*.cu tests/cpp/*.cpp tests/cpp/*.h)
 BENCHES := $(wildcard tests/bench/ops.py tests/bench/roundtrip.py tests/bench/render.py tests/bench/quality.py)
 
-.PHONY: help demo test lint bench gpu clean
+.PHONY: help demo test lint bench gpu sanitize clean
 
 help:
 	@echo "make demo    fit to the clip in demo/, render it, show the measured gain"
@@ -23,6 +23,7 @@ help:
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make bench   what the engine's claims stand on: speed against other libraries, quality, round trips"
 	@echo "make gpu     everything that needs a CUDA device: its tests, its benchmarks, a fit and a render"
+	@echo "make sanitize  the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make clean   remove everything that make made"
 
 $(BIN)/python:
@@ -51,6 +52,13 @@ bench: $(READY)
 gpu: $(READY)
 	DEBLUR_REQUIRE_CUDA=1 $(BIN)/python -m pytest -m gpu $(ARGS)
 	$(BIN)/python tests/bench/gpu.py
+
+sanitize:
+	cmake -S . -B build/sanitize -DDEBLUR_PYTHON=OFF -DDEBLUR_CPP_TESTS=ON -DDEBLUR_SANITIZE=ON -DDEBLUR_CUDA=0 \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	cmake --build build/sanitize --parallel
+	UBSAN_OPTIONS=print_stacktrace=1 build/sanitize/tests/cpp/deblur_tests
+	DEBLUR_ISA=base UBSAN_OPTIONS=print_stacktrace=1 build/sanitize/tests/cpp/deblur_tests
 
 clean:
 	rm -rf build dist demo/out engine/*.egg-info engine/deblur_engine/_ops*.so $(VENV)
