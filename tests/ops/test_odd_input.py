@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -233,3 +236,32 @@ def test_errors_name_the_argument(kind: type[Exception], says: str, call: Callab
 def test_without_a_device_the_ops_say_so() -> None:
     assert ops.cuda_available() is False
     assert ops.build_info()["cuda_devices"] == 0
+
+
+_DIGEST = """
+import hashlib, numpy as np
+from deblur_engine import ops
+rng = np.random.default_rng(4)
+image = rng.random((61, 83, 3), dtype=np.float32)
+flow = ((rng.random((61, 83, 2)) - 0.5) * 30).astype(np.float32)
+sums, weights = np.zeros_like(image), np.zeros((61, 83), np.float32)
+ops.blend_tiles(sums, weights, image[:40, :50], 3, 4, 9)
+results = [ops.warp(image, flow, mode, border) for mode in ("bilinear", "bicubic") for border in ("zero", "reflect")]
+results += [ops.reblur(image, flow, flow[::-1], transfer=t) for t in (None, "srgb", "bt709", "gamma2.2")]
+results += [ops.sharpness(image, 20, m) for m in ("laplacian", "tenengrad")]
+results += [sums, weights, ops.mix(image, image[::-1], flow[..., 0])]
+print(ops.build_info()["instruction_set"], hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
+"""
+
+
+def test_every_instruction_set_gives_the_same_bits() -> None:
+    found = {}
+    for limit in ("base", "v3", "v4"):
+        environment = {**os.environ, "DEBLUR_ISA": limit}
+        done = subprocess.run(
+            [sys.executable, "-c", _DIGEST], env=environment, capture_output=True, text=True, timeout=120, check=True
+        )
+        name, digest = done.stdout.split()
+        found[name] = digest
+    assert "base" in found
+    assert len(set(found.values())) == 1, found
