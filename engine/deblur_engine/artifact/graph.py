@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which ONNX graphs count as ours: stock operators from a short list, nothing outside the file, our inputs, our output."""
+"""Which ONNX graphs count as ours: stock operators from a short list, nothing outside the file, our ports."""
 
 from __future__ import annotations
 
@@ -28,13 +28,21 @@ _NAMES = """
 ALLOWED_OPERATORS = frozenset(_NAMES.split())
 
 
-def check_graph(model: onnx.ModelProto) -> None:
-    """Raise ``ModelError`` unless the graph keeps to the rules of this file. Reads nothing but ``model``."""
+def check_graph(model: onnx.ModelProto, fixed_size: tuple[int, int] | None = None) -> None:
+    """Raise ``ModelError`` unless the graph keeps to the rules of this file. Reads nothing but ``model``.
+
+    ``fixed_size`` (width, height) is what the metadata says of the pictures' size; None: any size.
+    """
     for opset in model.opset_import:
         if opset.domain not in ("", "ai.onnx"):
             raise ModelError(f"the model needs operators of the foreign domain {opset.domain!r:.60}", hint=_HINT)
         if opset.version < MIN_OPSET:
             raise ModelError(f"the model is of ONNX opset {opset.version}; at least {MIN_OPSET} is needed", hint=_HINT)
+        if opset.version > onnx.defs.onnx_opset_version():
+            raise ModelError(
+                f"the model is of ONNX opset {opset.version}; up to {onnx.defs.onnx_opset_version()} is known here",
+                hint="pip install --upgrade onnx onnxruntime-gpu",
+            )
     if not model.opset_import:
         raise ModelError("the model names no ONNX opset", hint=_HINT)
     if model.functions or model.training_info:
@@ -59,7 +67,7 @@ def check_graph(model: onnx.ModelProto) -> None:
             _check_tensors(attribute.tensors)
             if attribute.HasField("t"):
                 _check_tensors([attribute.t])
-    _check_ports(graph)
+    _check_ports(graph, fixed_size)
 
 
 def _check_tensors(tensors: Iterable[onnx.TensorProto]) -> None:
@@ -72,9 +80,10 @@ def _check_tensors(tensors: Iterable[onnx.TensorProto]) -> None:
             )
 
 
-def _check_ports(graph: onnx.GraphProto) -> None:
+def _check_ports(graph: onnx.GraphProto, fixed_size: tuple[int, int] | None) -> None:
     constants = {tensor.name for tensor in graph.initializer}
-    inputs = {value.name: value for value in graph.input if value.name not in constants}
+    # A name that is not valid UTF-8 arrives as bytes: str() gives it a form to compare and print.
+    inputs = {str(value.name): value for value in graph.input if value.name not in constants}
     if set(inputs) != set(INPUTS) or len(graph.input) != len(INPUTS):
         raise ModelError(
             f"the model's inputs are {', '.join(sorted(inputs))[:120] or 'none'}; "
@@ -82,7 +91,7 @@ def _check_ports(graph: onnx.GraphProto) -> None:
             hint="single-picture exports for other programs cannot be rendered here; use the CLIP.deblur.onnx itself",
         )
     if [value.name for value in graph.output] != [OUTPUT]:
-        names = ", ".join(value.name for value in graph.output)[:120]
+        names = ", ".join(str(value.name) for value in graph.output)[:120]
         raise ModelError(f"the model's outputs are {names or 'none'}; a deblur-engine model has {OUTPUT} only")
     for name, value in {**inputs, OUTPUT: graph.output[0]}.items():
         kind = value.type.tensor_type
@@ -91,3 +100,7 @@ def _check_ports(graph: onnx.GraphProto) -> None:
             raise ModelError(f"the model's {name} is not float32")
         if len(kind.shape.dim) != 4 or kind.shape.dim[1].dim_value != channels:
             raise ModelError(f"the model's {name} is not of shape [N, {channels}, H, W]")
+        # A free axis has a name and no number, which reads as 0.
+        sides = (kind.shape.dim[3].dim_value, kind.shape.dim[2].dim_value)
+        if sides != (fixed_size or (0, 0)):
+            raise ModelError(f"the model's {name} is for pictures of {sides}, its metadata says {fixed_size or 'any'}")

@@ -70,7 +70,7 @@ def parse_model(data: bytes) -> tuple[onnx.ModelProto, ModelMetadata]:
     analysis = unpack_analysis(props[ANALYSIS_KEY]) if ANALYSIS_KEY in props else b""
     metadata = ModelMetadata.from_json(props[JSON_KEY], analysis)
     del model.metadata_props[:]
-    check_graph(model)
+    check_graph(model, metadata.fixed_size)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:

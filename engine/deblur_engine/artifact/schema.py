@@ -151,7 +151,7 @@ class ModelMetadata:
                 raise ModelError(f"the model's {name} is not a JSON object")
         if self.precision not in ("fp32", "fp16"):
             raise ModelError(f"the model's precision is {self.precision!r:.60}; it must be fp32 or fp16")
-        if self.fixed_size is not None and not all(_is_int(side) and 1 <= side <= 1 << 16 for side in self.fixed_size):
+        if self.fixed_size is not None and not all(_is_int(side) and 1 <= side <= 1 << 14 for side in self.fixed_size):
             raise ModelError(f"the model's fixed_size is {self.fixed_size!r:.60}; it must be a width and a height")
         for frame in self.reference_frames:
             if not (_is_int(frame[0]) and frame[0] >= 0 and _is_number(frame[1])):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ __all__ = ["Session", "cpu_threads"]
 Array = npt.NDArray[np.float32]
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
+_LOCK = threading.Lock()  # ONNX Runtime's memory bound is one for the process: set it and open, without a gap
+_TRIAL_BYTES = 256 << 20
+_TRIAL_PIXELS = 1 << 21
 
 
 class Session:
@@ -41,7 +45,9 @@ class Session:
             _require(device, index, driver)
         use_cuda = kind == "cuda" or (kind == "auto" and driver.count > 0 and _CUDA in ort.get_available_providers())
         self._driver, self._index = driver, index
-        self._session = self._open(use_cuda, index, threads)
+        with _LOCK:
+            self._try_out()
+            self._session = self._open(use_cuda, index, threads)
         self.provider: str = self._session.get_providers()[0]
         if use_cuda and self.provider != _CUDA:
             why = "ONNX Runtime's CUDA provider does not start (CUDA or cuDNN libraries missing or too old?)"
@@ -71,6 +77,8 @@ class Session:
             result: Array = self._session.run([OUTPUT], feed)[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise _translated(error, f"{width}x{height}", self.device) from error
+        if result.shape != (1, 3, height, width):
+            raise ModelError(f"{self.artifact.path}: the model turns {width}x{height} pixels into {result.shape}")
         return np.ascontiguousarray(result[0].transpose(1, 2, 0))
 
     def free_memory(self) -> int:
@@ -81,9 +89,25 @@ class Session:
                 return memory[0]
         return available_memory()
 
+    def _try_out(self) -> None:
+        """Run the graph on a tiny picture with little memory, before it gets much: a hostile one shows here."""
+        width, height = self.artifact.metadata.fixed_size or (24, 17)
+        if width * height > _TRIAL_PIXELS:
+            return  # an export for one very large size: a trial would cost what a frame costs
+        options = _bounded(_TRIAL_BYTES + 16 * 1024 * width * height)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        feed = {name: np.zeros((1, channels, height, width), np.float32) for name, channels in INPUTS.items()}
+        try:
+            session = ort.InferenceSession(self.artifact.model_bytes, options, providers=[_CPU], enable_fallback=0)
+            shape = session.run([OUTPUT], feed)[0].shape
+        except Exception as error:
+            raise ModelError(f"{self.artifact.path}: ONNX Runtime refuses the model: {error!s:.300}") from error
+        if shape != (1, 3, height, width):
+            raise ModelError(f"{self.artifact.path}: the model turns {width}x{height} pixels into {shape}")
+
     def _open(self, use_cuda: bool, index: int, threads: int | None) -> ort.InferenceSession:
-        options = ort.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong comes back as an exception or in get_providers()
+        options = _bounded(available_memory() // 4 * 3)
         options.intra_op_num_threads = cpu_threads(threads)
         # Tiles differ in size; a memory plan kept for every size seen would only grow.
         options.enable_mem_pattern = False
@@ -103,7 +127,7 @@ class Session:
             }
             providers.insert(0, (_CUDA, cuda))
         try:
-            return ort.InferenceSession(self.artifact.model_bytes, options, providers=providers)
+            return ort.InferenceSession(self.artifact.model_bytes, options, providers=providers, enable_fallback=0)
         except Exception as error:
             if use_cuda:
                 return self._open(False, index, threads)
@@ -117,6 +141,21 @@ def cpu_threads(threads: int | None) -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return max(1, os.cpu_count() or 1)
+
+
+def _bounded(most_bytes: int) -> ort.SessionOptions:
+    """Options of a session that takes at most so much of the machine's memory; call with ``_LOCK`` held.
+
+    Linux grants more memory than there is and then ends the process. With a bound, a picture that is too large, or a
+    hostile graph that asks for a tensor of terabytes, is an error like any other.
+    """
+    arena = ort.OrtArenaCfg({"max_mem": most_bytes, "arena_extend_strategy": 1})
+    where = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(where, arena)  # for all sessions opened from now on, in place of the last one
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.log_severity_level = 4  # what goes wrong comes back as an exception or in get_providers()
+    return options
 
 
 def _require(device: str, index: int, driver: CudaDriver) -> None:
@@ -136,7 +175,15 @@ def _translated(error: Exception, size: str, device: str) -> Exception:
     # ONNX Runtime reports an allocation that failed as a general failure; only its text tells them apart.
     text = str(error)
     lowered = text.lower()
-    signs = ("failed to allocate", "bad alloc", "bad_alloc", "out of memory", "memoryallocation", "alloc_failed")
+    signs = (
+        "failed to allocate",
+        "bad alloc",
+        "bad_alloc",
+        "out of memory",
+        "memoryallocation",
+        "alloc_failed",
+        "available memory",
+    )
     if isinstance(error, MemoryError) or any(sign in lowered for sign in signs):
         return OutOfMemory(
             f"the network ran out of memory on {device} with pieces of {size} pixels", hint="give a smaller --tile"
