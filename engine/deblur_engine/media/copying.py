@@ -12,7 +12,7 @@ import av
 import av.error
 
 from .decoder import open_container
-from .dump import dump_streams
+from .atoms import MovFacts
 
 __all__ = ["StreamCopier", "Window"]
 
@@ -51,7 +51,7 @@ class StreamCopier:
     copies packets up to a time, so that the output is interleaved and no more than a few packets wait in memory.
     """
 
-    def __init__(self, path: Path, video_index: int, window: Window | None) -> None:
+    def __init__(self, path: Path, video_index: int, mov: MovFacts, window: Window | None) -> None:
         self._container = open_container(path)
         self._video_index = video_index
         self._window = window
@@ -59,7 +59,7 @@ class StreamCopier:
         self._waiting: av.Packet | None = None
         self._packets: Iterator[av.Packet] | None = None
         self._output: av.container.OutputContainer | None = None
-        self._dumps = dump_streams(self._container)
+        self._tags = mov.tags
         self.notes: list[str] = []
 
     @property
@@ -79,12 +79,12 @@ class StreamCopier:
 
     def _rebuilt(self, stream: av.stream.Stream) -> str | None:
         """What the muxer makes anew from metadata rather than from packets."""
-        dump = self._dumps.get(stream.index)
-        if dump is None or stream.type != "data":
+        if stream.type != "data":
             return None
-        if dump.tag == "tmcd" and stream.metadata.get("timecode"):
+        tag = self._tags.get(stream.id)
+        if tag == "tmcd" and stream.metadata.get("timecode"):
             return "timecode"
-        if dump.tag == "text" and self._container.chapters():
+        if tag == "text" and self._container.chapters():
             return "chapters"
         return None
 
@@ -94,8 +94,8 @@ class StreamCopier:
         if self._rebuilt(stream) is not None:
             return
         if not _accepted(stream, output.format.name):
-            dump = self._dumps.get(stream.index)
-            what = f"{stream.type} stream #{stream.index}" + (f" ({dump.tag})" if dump and dump.tag else "")
+            tag = self._tags.get(stream.id)
+            what = f"{stream.type} stream #{stream.index}" + (f" ({tag})" if tag else "")
             name = stream.metadata.get("handler_name", "").strip()
             self.notes.append(f"{what}{f' {name!r}' if name else ''} is not carried: {output.format.name} refuses it")
             return

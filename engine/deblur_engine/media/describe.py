@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 
+from .atoms import MovFacts, read_atoms
 from .colour import UNSPECIFIED, assumed_matrix
-from .dump import StreamDump, dump_streams
 from .hdr import HdrMetadata, hdr_of
+from .parameters import chroma_location_of, has_dolby_vision, parameter_header
 from .pixels import layout_of, planar_format
 from .types import ClipInfo, ColourTags
 
@@ -34,8 +35,9 @@ class VideoFacts:
     stated_frames: int  # as the container says; 0 where it does not
     hdr: HdrMetadata
     display_matrix: tuple[int, ...] | None
-    streams: dict[int, StreamDump] = field(default_factory=dict)
-    video_index: int = 0
+    mov: MovFacts
+    dolby_vision: bool
+    video_index: int
 
 
 def tags_of(frame: av.VideoFrame, stream: av.VideoStream, chroma_location: int) -> ColourTags:
@@ -99,9 +101,9 @@ def describe(
 ) -> tuple[ClipInfo, VideoFacts]:
     """Read everything there is to know without decoding further."""
     context = stream.codec_context
-    dumps = dump_streams(container)
-    own = dumps.get(stream.index, StreamDump("Video", "", 0, ()))
-    tags = tags_of(first, stream, own.chroma_location)
+    mov = read_atoms(path) if "mp4" in container.format.name else MovFacts({}, False)
+    header = parameter_header(stream)
+    tags = tags_of(first, stream, chroma_location_of(header))
     layout = layout_of(planar_format(first.format.name))
     fps = _rate(stream)
     time_base = Fraction(stream.time_base or Fraction(1, 90000))
@@ -140,7 +142,7 @@ def describe(
         timecode=stream.metadata.get("timecode") or container.metadata.get("timecode"),
         variable_rate=varies,
         notes=tuple(notes),
-        details=_details(container, stream, dumps, hdr, tags, first),
+        details=_details(container, stream, mov, hdr, tags, first),
     )
     facts = VideoFacts(
         format_name=container.format.name,
@@ -149,7 +151,8 @@ def describe(
         stated_frames=stream.frames,
         hdr=hdr,
         display_matrix=matrix,
-        streams=dumps,
+        mov=mov,
+        dolby_vision=has_dolby_vision(header),
         video_index=stream.index,
     )
     return info, facts
@@ -184,7 +187,7 @@ def _colour_notes(path: Path, tags: ColourTags, family: str, width: int, height:
 def _details(
     container: av.container.InputContainer,
     stream: av.VideoStream,
-    dumps: dict[int, StreamDump],
+    mov: MovFacts,
     hdr: HdrMetadata,
     tags: ColourTags,
     first: av.VideoFrame,
@@ -197,7 +200,7 @@ def _details(
                 "index": other.index,
                 "type": other.type,
                 "codec": context.name if context is not None else None,
-                "tag": dumps[other.index].tag if other.index in dumps else "",
+                "tag": mov.tags.get(other.id, ""),
                 "language": other.metadata.get("language"),
             }
         )

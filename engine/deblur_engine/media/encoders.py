@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 import av
+import av.error
 
 from ..errors import BadInput, UsageError
 from .describe import VideoFacts
 from .pixels import Layout, layout_of, planar_format
 from .types import ClipInfo
+
+# SVT-AV1 writes its settings to stderr unless told not to, and only listens to the environment.
+os.environ.setdefault("SVT_LOG", "1")
 
 __all__ = ["CODECS", "Encoding", "choose_encoding"]
 
@@ -58,7 +63,11 @@ CODECS: dict[str, tuple[str, dict[str, str]]] = {
 }
 _QUANTISED = {"mpeg4", "mpeg2video", "mpeg1video", "mjpeg"}
 _ALIASES = {"h265": "hevc", "avc": "h264", "x264": "h264", "x265": "hevc", "dnxhr": "dnxhd"}
-_FALLBACKS = ("h264", "ffv1")
+_FALLBACK = "h264"
+_DNXHD_RATES = (
+    36, 42, 45, 60, 63, 75, 80, 84, 85, 90, 100, 110, 115, 116, 120, 121, 145, 146, 165, 175, 180, 185, 220, 350, 365,
+    390, 440, 730, 880,
+)  # fmt: skip
 
 
 def choose_encoding(info: ClipInfo, facts: VideoFacts, asked: str | None) -> Encoding:
@@ -71,7 +80,7 @@ def choose_encoding(info: ClipInfo, facts: VideoFacts, asked: str | None) -> Enc
         if codec not in CODECS:
             raise UsageError(f"codec {asked!r} is unknown", hint="one of " + ", ".join(sorted(CODECS)))
     elif codec not in CODECS:
-        codec = _FALLBACKS[0]
+        codec = _FALLBACK
         notes.append(f"{info.codec} cannot be encoded; the result is {codec}")
     encoder, options = CODECS[codec]
     options = dict(options)
@@ -147,10 +156,31 @@ def _dnxhd(info: ClipInfo, source: Layout, same: bool) -> tuple[str, dict[str, s
     if source.family == "rgb" or (source.family == "yuv" and source.factor_x == 1):
         return ("gbrp10le" if source.family == "rgb" else "yuv444p10le"), {"profile": "dnxhr_444"}
     if same and profile == "dnxhd" and info.duration:
-        # DNxHD proper comes in fixed rates for a few sizes: the source's own rate is one of them.
-        rate = round(float(info.details.get("bit_rate") or 0) / 1e6)
-        return ("yuv422p10le" if source.bits > 8 else "yuv422p"), {"profile": "dnxhd", "b": f"{rate}M"}
+        pixel_format = "yuv422p10le" if source.bits > 8 else "yuv422p"
+        if rate := _dnxhd_rate(info, pixel_format):
+            return pixel_format, {"profile": "dnxhd", "b": f"{rate}M"}
     return ("yuv422p10le", {"profile": "dnxhr_hqx"}) if source.bits > 8 else ("yuv422p", {"profile": "dnxhr_hq"})
+
+
+def _dnxhd_rate(info: ClipInfo, pixel_format: str) -> int | None:
+    """The nominal rate in Mbit/s nearest to the source's that the encoder takes for this size and frame rate.
+
+    DNxHD proper comes in fixed rates for a few rasters; the rate measured in a file lies a little beside them.
+    """
+    measured = float(info.details.get("bit_rate") or 0) / 1e6
+    for rate in sorted(_DNXHD_RATES, key=lambda rate: abs(rate - measured))[:8]:
+        context = av.CodecContext.create("dnxhd", "w")
+        context.width, context.height, context.pix_fmt = info.width, info.height, pixel_format
+        context.framerate, context.time_base = info.fps, 1 / info.fps
+        context.options = {"profile": "dnxhd", "b": f"{rate}M"}
+        if info.field_order in ("tt", "bb", "tb", "bt"):
+            context.options["flags"] = "+ildct"
+        try:
+            context.open()
+        except (av.error.FFmpegError, ValueError):
+            continue
+        return rate
+    return None
 
 
 def _hdr_options(encoder: str, facts: VideoFacts, notes: list[str]) -> dict[str, str]:

@@ -34,7 +34,12 @@ from .video import VideoClip
 
 __all__ = ["VideoWriter"]
 
-_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".qt": "mov", ".mkv": "matroska", ".webm": "webm"}
+_FORMATS = {
+    ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".qt": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi",
+    ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts", ".mpg": "mpeg", ".mpeg": "mpeg", ".vob": "vob",
+    ".mxf": "mxf", ".3gp": "3gp", ".flv": "flv", ".asf": "asf", ".wmv": "asf", ".ogv": "ogg", ".gif": "gif",
+    ".nut": "nut", ".y4m": "yuv4mpegpipe",
+}  # fmt: skip
 _MOV_FAMILY = ("mov", "mp4")
 # Metadata that states facts about the old file, not about the clip.
 _FILE_METADATA = {"major_brand", "minor_version", "compatible_brands", "encoder"}
@@ -59,7 +64,7 @@ class VideoWriter:
         self.encoding = choose_encoding(source.info, source.facts, codec)
         self._first_pts = source.facts.start_pts
         self._window = self._trim(numbers)
-        self._copier = StreamCopier(source.path, source.facts.video_index, self._window)
+        self._copier = StreamCopier(source.path, source.facts.video_index, source.facts.mov, self._window)
         self._output: av.container.OutputContainer | None = None
         self._graph: tuple[av.filter.Graph, object, object] | None = None
         self._written = 0
@@ -102,20 +107,13 @@ class VideoWriter:
                 # QuickTime's muxer takes sound that strict MP4 does not; players read both alike.
                 name = "mov"
             return name
-        guessed = av.format.ContainerFormat(suffix.lstrip("."), "w") if suffix else None
-        if guessed is None:
-            raise OutputError(f"{path.name} has no suffix that names a container", hint="use .mov, .mp4 or .mkv")
-        return guessed.name
+        raise OutputError(
+            f"{path.name}: {suffix or 'a name without suffix'} is no container that can be written",
+            hint="use .mov, .mp4 or .mkv",
+        )
 
     def _open(self, path: Path) -> None:
-        try:
-            format_name = self._format(path)
-        except ValueError as error:
-            raise OutputError(
-                f"{path.suffix!r} is no container that can be written", hint="use .mov, .mp4 or .mkv"
-            ) from error
-        if format_name == "mxf" and self._window is None:
-            self.notes.append("MXF is written as OP1a")
+        format_name = self._format(path)
         metadata = {k: v for k, v in self._copier.container.metadata.items() if k not in _FILE_METADATA}
         self._output = av.open(
             str(self._partial), "w", format=format_name, container_options=self._options(format_name, metadata)
@@ -134,11 +132,15 @@ class VideoWriter:
     def _options(self, format_name: str, metadata: dict[str, str]) -> dict[str, str]:
         options: dict[str, str] = {}
         if format_name in _MOV_FAMILY:
-            base = self._source.time_base
+            base, flags = self._source.time_base, ""
             if base.numerator == 1:
                 options["video_track_timescale"] = str(base.denominator)
             if any(key.split("-")[0] not in _MOV_KEYS for key in metadata):
-                options["movflags"] = "+use_metadata_tags"
+                flags += "+use_metadata_tags"
+            if self._source.facts.mov.index_first:
+                flags += "+faststart"
+            if flags:
+                options["movflags"] = flags
         elif format_name == "mpegts":
             options["mpegts_copyts"] = "1"
         return options
@@ -147,7 +149,7 @@ class VideoWriter:
         assert self._output is not None
         info, facts = self._source.info, self._source.facts
         encoding = self.encoding
-        dolby = any("dovi" in text.lower() for text in facts.streams[facts.video_index].side_data)
+        dolby = facts.dolby_vision
         if dolby:
             self.notes.append("the Dolby Vision layer is dropped: it describes the old pictures frame by frame")
         same = encoding.codec == info.codec and not dolby
@@ -183,8 +185,7 @@ class VideoWriter:
             context.pix_fmt = encoding.pixel_format
             context.bit_rate = encoder.bit_rate or 0
             context.framerate = info.fps
-            own_tag = self._copier.video.codec_context.codec_tag
-            context.codec_tag = self._tag(own_tag, encoder.codec_tag, format_name)
+            context.codec_tag = self._tag(self._copier.video.codec_context.codec_tag, encoder.codec_tag, format_name)
         elif facts.display_matrix is not None:
             self._stream.set_display_matrix(facts.display_matrix)
         self._stream.time_base = self._source.time_base
@@ -198,12 +199,14 @@ class VideoWriter:
             self._stream.id = self._copier.video.id
 
     def _tag(self, source: str, encoder: str, format_name: str) -> str:
-        """The four-character code: the encoder's own (ProRes and DNxHD choose by profile), else hvc1/hev1 as it was."""
-        if format_name not in _MOV_FAMILY:
-            return "\0\0\0\0"
+        """The four-character code: the encoder's own (ProRes and DNxHD choose by profile), or hvc1/hev1 as it was.
+
+        In AVI the source's is kept too: some codecs are told apart by it alone.
+        """
         if encoder.strip("\0"):
             return encoder
-        return source if source in ("hvc1", "hev1") else "\0\0\0\0"
+        keep = source in ("hvc1", "hev1") if format_name in _MOV_FAMILY else format_name == "avi"
+        return source if keep else "\0\0\0\0"
 
     def _set_up(self, encoder: av.VideoCodecContext, encoding: Encoding) -> None:
         info = self._source.info
