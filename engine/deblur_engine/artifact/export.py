@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from onnx import helper, numpy_helper
 
 from .. import __version__
 from ..errors import ModelError
@@ -45,7 +46,7 @@ def export_model(
     The file is refused (``ModelError``, and nothing is left behind) unless ONNX Runtime's CPU provider agrees with
     torch to 1e-4 at several sizes, odd ones among them. With ``fp16`` the weights and the arithmetic inside are
     half precision, inputs and output stay float32, and the agreement asked for is 4e-3, one 8-bit code value.
-    ``engine_version``, ``context``, ``bytes_per_pixel`` and ``precision`` of the metadata are filled in here.
+    ``engine_version``, ``context``, ``context_per_pixel``, ``bytes_per_pixel`` and ``precision`` of the metadata are filled in here.
     Raises ``OutputError`` if ``path`` exists and ``overwrite`` is not set, or if it cannot be written.
     """
     path = Path(path)
@@ -54,10 +55,12 @@ def export_model(
     twin = _cpu_copy(module)
     model = _trace(twin)
     _compare(model, twin, TOLERANCE["fp32"])
+    context, context_per_pixel = measure_context(model)
     metadata = replace(
         metadata,
         engine_version=metadata.engine_version or __version__,
-        context=measure_context(model),
+        context=context,
+        context_per_pixel=context_per_pixel,
         bytes_per_pixel=measure_memory(model),
         precision="fp32",
         fixed_size=None,
@@ -103,7 +106,24 @@ def _trace(module: torch.nn.Module) -> onnx.ModelProto:
         model = onnx.load(target)
     for node in model.graph.node:
         node.doc_string = ""  # source paths of the machine that fitted it
+    _free_splits(model)
+    # The tracer may lose track of what is known: three channels, and the frame's own size.
+    restored = model.graph.output[0].type.tensor_type.shape
+    restored.CopyFrom(next(value for value in model.graph.input if value.name == "frame").type.tensor_type.shape)
     return model
+
+
+def _free_splits(model: onnx.ModelProto) -> None:
+    """Write splits into equal parts as such: the tracer notes the parts' sizes, which holds for one picture size only."""
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    values |= {node.output[0]: node.attribute[0].t for node in model.graph.node if node.op_type == "Constant"}
+    for node in model.graph.node:
+        if node.op_type != "Split" or len(node.input) < 2 or node.input[1] not in values:
+            continue
+        sizes = numpy_helper.to_array(values[node.input[1]])
+        if len(set(sizes.tolist())) == 1:
+            del node.input[1:]
+            node.attribute.append(helper.make_attribute("num_outputs", len(node.output)))
 
 
 def _compare(model: onnx.ModelProto, module: torch.nn.Module, tolerance: float) -> None:

@@ -16,12 +16,12 @@ MIN_OPSET = 18
 _HINT = "the file is damaged or was not made by deblur-engine"
 
 # What a convolutional network for pictures may be made of. No control flow (If, Loop, Scan), nothing that calls out,
-# nothing that makes large tensors of small ones (Tile, Range, random numbers).
+# no random numbers. What makes large tensors of small ones is held back by the session's memory bound.
 _NAMES = """
     Abs Add And AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv ConvTranspose
     DepthToSpace Div Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool Greater GridSample
     GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less MatMul
-    Max MaxPool Min Mish Mod Mul Neg Not Or PRelu Pad Pow Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu
+    Max MaxPool Min Mish Mod Mul Neg Not Or PRelu Pad Pow Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu
     Reshape Resize Round Shape Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Tanh Transpose
     Unsqueeze Where
 """

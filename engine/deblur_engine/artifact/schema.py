@@ -74,6 +74,7 @@ class ModelMetadata:
     engine_version: str = ""  # filled in on export
     schema_version: int = SCHEMA_VERSION
     context: int = 32  # pixels beyond which a pixel's surroundings no longer matter; measured on export
+    context_per_pixel: float = 0.0  # what each pixel of blur length adds to that
     bytes_per_pixel: int = 1024  # working memory of the network per pixel of a tile; measured on export
     precision: str = "fp32"  # of the weights inside; inputs and output are float32 always
     fixed_size: tuple[int, int] | None = None  # (width, height) of an export that takes one size only
@@ -146,6 +147,8 @@ class ModelMetadata:
                 raise ModelError(f"the model's {name} is {value!r:.60}; it must be a whole number in {low}..{high}")
         if not _is_number(self.fps) or not 0 <= self.fps <= 1e6:
             raise ModelError(f"the model's fps is {self.fps!r:.60}; it must be a number in 0..1e6")
+        if not _is_number(self.context_per_pixel) or not 0 <= self.context_per_pixel <= 16:
+            raise ModelError(f"the model's context_per_pixel is {self.context_per_pixel!r:.60}; it must lie in 0..16")
         for name in ("colour", "recipe", "held_out"):
             if not isinstance(getattr(self, name), dict):
                 raise ModelError(f"the model's {name} is not a JSON object")

@@ -24,15 +24,19 @@ Inputs = tuple[Array, ...]  # frame, reference, confidence, motion; float32 [N, 
 TOLERANCE = {"fp32": 1e-4, "fp16": 4e-3}  # largest absolute error against torch, in units of a 0..1 picture
 
 
-def made_up_inputs(height: int, width: int, seed: int) -> Inputs:
-    """A made-up frame, a reference that resembles it, a confidence with holes, and a motion of up to 30 pixels."""
+_MARGINS = (16, 32, 48, 64, 80, 96, 128)  # multiples of 16, as tiles must keep the phase of strided layers
+_BLUR = 24.0  # pixels
+
+
+def made_up_inputs(height: int, width: int, seed: int, blur: float = 30.0) -> Inputs:
+    """A made-up frame, a reference that resembles it, a confidence with holes, and blur of that many pixels."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     waves = np.stack([0.5 + 0.4 * np.sin(x / 7 + y / (5 + c)) for c in range(3)])
     frame = waves + 0.1 * rng.standard_normal(waves.shape)
     reference = waves + 0.1 * rng.standard_normal(waves.shape)
     confidence = np.clip(rng.random((1, height, width)) * 1.5 - 0.25, 0, 1)
-    motion = 30 * np.stack([np.sin(y / 40), np.cos(x / 50)])
+    motion = blur * np.stack([np.sin(y / 40 + x / 90), np.cos(y / 40 + x / 90)])
     return tuple(value[None].astype(np.float32) for value in (frame, reference, confidence, motion))
 
 
@@ -60,25 +64,30 @@ def worst_error(given: Array, expected: Array) -> float:
     return float(np.abs(given - expected).max())
 
 
-def measure_context(model: onnx.ModelProto, *, size: int = 96, limit: float = 1 / 8192) -> int:
+def measure_context(model: onnx.ModelProto) -> tuple[int, float]:
     """How many pixels of surroundings a tile needs so that its middle comes out as in the whole picture.
 
-    The smallest of a few margins with which a cut-out's middle differs by at most ``limit`` from the same place of
-    a larger picture; the largest margin tried if none does. A multiple of 8, as tiles must keep the network's phase.
+    Returns the margin without motion, and how much more each pixel of blur length asks for (a network may look along
+    the blur's path).
     """
-    margins = (16, 32, 48, 64, 96)
-    most = margins[-1] + 32
-    whole = made_up_inputs(size + 2 * most, size + 2 * most, seed=7)
+    still, moved = _margin(model, 0.0), _margin(model, _BLUR)
+    return still, max(0, moved - still) / _BLUR
+
+
+def _margin(model: onnx.ModelProto, blur: float, *, size: int = 64, limit: float = 1 / 8192) -> int:
+    """The smallest of ``_MARGINS`` with which a cut-out's middle differs by at most ``limit``; else the largest."""
+    most = _MARGINS[-1] + 32
+    whole = made_up_inputs(size + 2 * most, size + 2 * most, seed=7, blur=blur)
     run = run_graph(model)
     middle = slice(most, most + size)
     expected = run(whole)[..., middle, middle]
-    for margin in margins:
+    for margin in _MARGINS:
         cut = slice(most - margin, most + size + margin)
         given = run(tuple(np.ascontiguousarray(value[..., cut, cut]) for value in whole))
         inner = slice(margin, margin + size)
         if worst_error(given[..., inner, inner], expected) <= limit:
             return margin
-    return margins[-1]
+    return _MARGINS[-1]
 
 
 def measure_memory(model: onnx.ModelProto, *, side: int = 128) -> int:

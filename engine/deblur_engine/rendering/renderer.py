@@ -6,6 +6,7 @@ The same ``Renderer`` serves the command line, the batch and an editor's plug-in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = ["Renderer"]
 Array = npt.NDArray[np.float32]
 
 _CACHE_BYTES = 512 << 20
+_MOST_CONTEXT = 256
 _MEMORY_SHARE = {"cpu": 0.25, "cuda": 0.6}  # of what is free, for the network alone
 
 
@@ -144,7 +146,7 @@ class Renderer:
             except OutOfMemory:
                 height, width = picture.shape[:2]
                 smaller = min(side, max(height, width)) // 2
-                least = smallest_tile(self.settings.overlap, self.artifact.metadata.context)
+                least = smallest_tile(self.settings.overlap, self._context(alignment))
                 if self.artifact.metadata.fixed_size or min(side, max(height, width)) <= least:
                     raise
                 self._tile = side = max(smaller, least)
@@ -160,7 +162,7 @@ class Renderer:
                 )
             whole = self.session.run(picture, alignment.reference, alignment.confidence, alignment.motion)
             return np.ascontiguousarray(box.cut(whole))
-        overlap, context = self.settings.overlap, self.artifact.metadata.context
+        overlap, context = self.settings.overlap, self._context(alignment)
         tiles = plan_tiles(height, width, box, tile=side, overlap=overlap, context=context)
         if len(tiles) == 1:
             return np.ascontiguousarray(tiles[0].inner(self._run(picture, alignment, tiles[0].read)))
@@ -176,6 +178,14 @@ class Renderer:
             ops.blend_tiles(total, weights, part, y, x, overlap)
         total /= weights[..., None]
         return total
+
+    def _context(self, alignment: AlignmentLike) -> int:
+        """Pixels of surroundings that a tile of this frame needs: the network may look along the blur's path."""
+        data = self.artifact.metadata
+        if data.context_per_pixel == 0:
+            return data.context
+        longest = float(np.abs(alignment.motion).max(initial=0.0)) * math.sqrt(2)
+        return min(data.context + math.ceil(data.context_per_pixel * longest), _MOST_CONTEXT)
 
     def _run(self, picture: Array, alignment: AlignmentLike, read: Box) -> Array:
         return self.session.run(
