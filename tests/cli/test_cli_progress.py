@@ -138,7 +138,7 @@ def test_shares_of_each_verb_add_up():
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["analyse", "align", "fit", "export", "render", "clip", "unheard of"]),
+            st.sampled_from(["analyse", "pairs", "fit", "export", "render", "clip", "unheard of"]),
             st.floats(0, 1e6),
             st.one_of(st.none(), st.floats(0, 1e6)),
         )

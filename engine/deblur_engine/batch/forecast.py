@@ -25,9 +25,15 @@ from .one import look
 
 __all__ = ["Forecast", "forecast_batch", "forecast_fit", "forecast_render", "forecast_run"]
 
-_BASE_BYTES = 700 << 20  # the interpreter, torch, OpenCV, FFmpeg
-_PAIR_BYTES_PER_PIXEL = 48  # twelve float32 planes: sharp, blurry, reference, confidence, motion
-_TRAINING_BYTES_PER_VALUE = 160  # activations, gradients and optimiser state for each pixel and channel of a batch
+# Of a fit. The first and the last two were measured on the CPU, the others follow from what ``fitting.pairs`` keeps.
+_BASE_BYTES = 500 << 20  # the interpreter, torch, OpenCV, FFmpeg
+_PAIR_PIXELS = 640 * 640  # at most, of each pair
+_PAIR_BYTES_PER_PIXEL = 50  # 13 planes of float16 as made, 12 as trained on
+_FRAMES_DECODED = 32  # float32 pictures in hand while pairs are made
+_ALIGN_BYTES_PER_PIXEL = 400
+_CROP_BYTES_PER_PIXEL = 1000  # activations and gradients, and as much again for each 33 channels of the network
+_CROP_BYTES_PER_PIXEL_AND_CHANNEL = 30
+_WEIGHTS_PER_SQUARED_WIDTH = 840
 
 
 @dataclass(frozen=True)
@@ -59,15 +65,18 @@ def forecast_fit(clip: str | Path, out: str | Path | None = None, *, settings: F
     with open_clip(clip, frames=settings.frames) as opened:
         pixels = opened.info.width * opened.info.height
         count = opened.info.frame_count or len(opened)
-    pairs = min(settings.pairs, count * settings.references)
-    training = settings.batch * settings.crop**2 * settings.width * _TRAINING_BYTES_PER_VALUE
+    pairs = settings.pairs * min(pixels, _PAIR_PIXELS) * _PAIR_BYTES_PER_PIXEL
+    making = pixels * (12 * min(count, _FRAMES_DECODED) + _ALIGN_BYTES_PER_PIXEL)
+    per_pixel = _CROP_BYTES_PER_PIXEL + _CROP_BYTES_PER_PIXEL_AND_CHANNEL * settings.width
+    training = settings.batch * settings.crop**2 * per_pixel
+    weights = 4 * _WEIGHTS_PER_SQUARED_WIDTH * settings.width**2
     return _checked(
         Forecast(
             seconds=60.0 * settings.minutes,
             at_most=True,
-            memory_bytes=_BASE_BYTES + pairs * pixels * _PAIR_BYTES_PER_PIXEL + training,
-            # The model with its analysis, and the checkpoint: weights, their average and two moments of each.
-            disk_bytes=5 * _weights_bytes(settings.width) + count * 4096,
+            memory_bytes=_BASE_BYTES + pairs + max(making, training),
+            # The model with its analysis, and the checkpoint: weights, their mean, the best, and two moments of each.
+            disk_bytes=6 * weights + count * 4096,
             free_bytes=_free(target),
             outputs=(target,),
         )
@@ -178,11 +187,6 @@ def _free(target: Path) -> int:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def _weights_bytes(width: int) -> int:
-    """Of a network ``width`` channels wide, about: its weights grow with the square of the width."""
-    return 4 * 1200 * width * width
 
 
 def _source_bytes(clip: Clip) -> int:

@@ -12,9 +12,9 @@ __all__ = ["SHARES", "Overall", "Pace"]
 
 SHARES: dict[str, Mapping[str, float]] = {
     "probe": {"analyse": 0.6, "expose": 0.4},
-    "fit": {"analyse": 0.03, "expose": 0.02, "align": 0.25, "fit": 0.69, "export": 0.01},
+    "fit": {"analyse": 0.03, "expose": 0.02, "pairs": 0.25, "fit": 0.69, "export": 0.01},
     "render": {"analyse": 0.03, "expose": 0.02, "render": 0.95},
-    "run": {"analyse": 0.03, "expose": 0.01, "align": 0.18, "fit": 0.57, "export": 0.01, "render": 0.20},
+    "run": {"analyse": 0.03, "expose": 0.01, "pairs": 0.18, "fit": 0.57, "export": 0.01, "render": 0.20},
 }
 SHARES["batch"] = SHARES["run"]
 """About how much of a command's time each stage takes, in the order in which they come."""
