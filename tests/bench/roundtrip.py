@@ -26,10 +26,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "engine"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from media.clips import SOURCES, make  # noqa: E402
-
-from deblur_engine.media import ClipWriter, open_clip  # noqa: E402
-from deblur_engine.media.pixels import planes_of  # noqa: E402
+from deblur_engine.media import ClipWriter, open_clip
+from deblur_engine.media.pixels import planes_of
+from media.clips import SOURCES, make
 
 LOSSLESS = {"ffv1", "v210", "rawvideo", "utvideo", "huffyuv", "ffvhuff", "png", "qtrle", "magicyuv"}
 # Facts about the file rather than the clip: allowed to change.
@@ -116,7 +115,8 @@ def packets_of(path: Path) -> dict[str, list[tuple[bytes, float]]]:
         for stream in container.streams:
             attached = bool(stream.disposition & av.stream.Disposition.attached_pic)
             kind = "picture" if attached else stream.type
-            if kind == "data" and ("timecode" in stream.metadata or (stream.name == "bin_data" and container.chapters())):
+            chapter_track = stream.name == "bin_data" and bool(container.chapters())
+            if kind == "data" and (chapter_track or "timecode" in stream.metadata):
                 continue  # rebuilt by the muxer; compared as a field
             names[stream.index] = f"{kind} {counts.setdefault(kind, 0)}"
             counts[kind] += 1
@@ -199,7 +199,7 @@ def main() -> int:
             print(json.dumps(asdict(result)) if options.json else row(result), flush=True)
     bad = [result.name for result in results if not result.good]
     if not options.json:
-        print(f"\n{len(results) - len(bad)} of {len(results)} as they must be" + (f"; not: {', '.join(bad)}" if bad else ""))
+        print(f"\n{len(results) - len(bad)} of {len(results)} as they must be", *(["; not:", *bad] if bad else []))
     return 1 if bad else 0
 
 

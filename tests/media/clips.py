@@ -50,7 +50,15 @@ PQ = (9, 16, 9, 1)
 HLG = (9, 18, 9, 1)
 
 SOURCES = [
-    Source("h264-709-aac", ".mp4", "libx264", tags=BT709, audio=("aac", "aac"), chapters=True, metadata={"title": "A"}),
+    Source(
+        "h264-709-aac",
+        ".mp4",
+        "libx264",
+        tags=BT709,
+        audio=("aac", "aac"),
+        chapters=True,
+        metadata={"title": "A"},
+    ),
     Source("h264-untagged-vfr", ".mp4", "libx264", vfr=True, audio=("aac",)),
     Source("h264-rotated", ".mov", "libx264", rotation=90, tags=BT709, metadata={"com.apple.quicktime.make": "X"}),
     Source("h264-601-anamorphic", ".mp4", "libx264", tags=(6, 6, 6, 1), aspect=Fraction(10, 11), size=(88, 60)),
@@ -59,19 +67,75 @@ SOURCES = [
     Source("h264-444", ".mkv", "libx264", "yuv444p", tags=(1, 13, 1, 2), audio=("libopus",), chapters=True),
     Source("h264-rgb", ".mkv", "libx264rgb", "rgb24", tags=(1, 13, 0, 2)),
     Source("h264-gray", ".mp4", "libx264", "gray"),
-    Source("h264-interlaced", ".mov", "libx264", tags=BT709, options={"flags": "+ildct+ilme", "x264-params": "tff=1"}, field_order=2),
+    Source(
+        "h264-interlaced",
+        ".mov",
+        "libx264",
+        tags=BT709,
+        options={"flags": "+ildct+ilme", "x264-params": "tff=1"},
+        field_order=2,
+    ),
     Source("h264-odd-size", ".mkv", "libx264", "yuv444p", size=(97, 63)),
     Source("h264-bframes-ts", ".ts", "libx264", audio=("aac",), options={"bf": "3"}),
     Source("h264-late-start", ".mp4", "libx264", audio=("aac",), start=10),
     Source("hevc-hdr10", ".mp4", "libx265", "yuv420p10le", tags=PQ, options={"x265-params": HDR10}, audio=("aac",)),
     Source("hevc-hlg-hdr10", ".mkv", "libx265", "yuv420p10le", tags=HLG, options={"x265-params": HDR10}),
-    Source("hevc-12bit-422", ".mov", "libx265", "yuv422p12le", tags=(9, 14, 9, 1), options={"x265-params": "log-level=error"}),
-    Source("prores-hq", ".mov", "prores_ks", "yuv422p10le", tags=BT709, options={"profile": "3"}, audio=("pcm_s24le",), timecode="10:00:00;02", rate=Fraction(30000, 1001)),
+    Source(
+        "hevc-12bit-422",
+        ".mov",
+        "libx265",
+        "yuv422p12le",
+        tags=(9, 14, 9, 1),
+        options={"x265-params": "log-level=error"},
+    ),
+    Source(
+        "prores-hq",
+        ".mov",
+        "prores_ks",
+        "yuv422p10le",
+        tags=BT709,
+        options={"profile": "3"},
+        audio=("pcm_s24le",),
+        timecode="10:00:00;02",
+        rate=Fraction(30000, 1001),
+    ),
     Source("prores-lt", ".mov", "prores_ks", "yuv422p10le", options={"profile": "1"}),
-    Source("prores-4444-alpha", ".mov", "prores_ks", "yuva444p10le", tags=BT709, options={"profile": "4", "alpha_bits": "16"}),
-    Source("prores-interlaced", ".mov", "prores_ks", "yuv422p10le", tags=BT709, options={"profile": "2", "flags": "+ildct"}, field_order=2),
-    Source("dnxhr-hq", ".mov", "dnxhd", "yuv422p", size=(256, 128), tags=BT709, options={"profile": "dnxhr_hq"}, audio=("pcm_s16le",)),
-    Source("dnxhr-hqx", ".mov", "dnxhd", "yuv422p10le", size=(256, 128), tags=(9, 1, 9, 1), options={"profile": "dnxhr_hqx"}),
+    Source(
+        "prores-4444-alpha",
+        ".mov",
+        "prores_ks",
+        "yuva444p10le",
+        tags=BT709,
+        options={"profile": "4", "alpha_bits": "16"},
+    ),
+    Source(
+        "prores-interlaced",
+        ".mov",
+        "prores_ks",
+        "yuv422p10le",
+        tags=BT709,
+        options={"profile": "2", "flags": "+ildct"},
+        field_order=2,
+    ),
+    Source(
+        "dnxhr-hq",
+        ".mov",
+        "dnxhd",
+        "yuv422p",
+        size=(256, 128),
+        tags=BT709,
+        options={"profile": "dnxhr_hq"},
+        audio=("pcm_s16le",),
+    ),
+    Source(
+        "dnxhr-hqx",
+        ".mov",
+        "dnxhd",
+        "yuv422p10le",
+        size=(256, 128),
+        tags=(9, 1, 9, 1),
+        options={"profile": "dnxhr_hqx"},
+    ),
     Source("dnxhr-444", ".mov", "dnxhd", "gbrp10le", size=(256, 128), options={"profile": "dnxhr_444"}),
     Source("dnxhd-1080", ".mov", "dnxhd", "yuv422p", size=(1920, 1080), frames=3, tags=BT709, options={"b": "120M"}),
     Source("ffv1-420", ".mkv", "ffv1", tags=BT709, audio=("flac", "pcm_s16le"), subtitles=True, chapters=True),
@@ -96,7 +160,7 @@ SOURCES = [
     Source("dv", ".avi", "dvvideo", "yuv411p", size=(720, 480), rate=Fraction(30000, 1001), frames=4),
     Source("one-frame", ".mp4", "libx264", frames=1),
     Source("8x8", ".mkv", "libx264", "yuv420p", size=(8, 8)),
-]  # fmt: skip
+]
 
 
 def picture(number: int, width: int, height: int) -> np.ndarray:
@@ -118,7 +182,7 @@ def make(source: Source, folder: Path) -> Path:
         output.metadata.update(source.metadata)
         video = _video_stream(output, source)
         audio = [output.add_stream(name, rate=48000) for name in source.audio]
-        texts = output.add_mux_stream("subrip", time_base=Fraction(1, 1000)) if source.subtitles and source.suffix == ".mkv" else None
+        texts = output.add_mux_stream("subrip", time_base=Fraction(1, 1000)) if source.subtitles else None
         if source.chapters:
             length = source.frames * 1000
             half = {"time_base": Fraction(1, 1000 * int(source.rate)), "metadata": {"title": "one"}}
@@ -193,7 +257,7 @@ def _encoded(video: Any, source: Source, number: int) -> list[av.Packet]:
 
 def _interlaced(frame: av.VideoFrame) -> av.VideoFrame:
     graph = av.filter.Graph()
-    entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format.name, time_base=Fraction(1, 25))
+    entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
     mark, out = graph.add("setfield", "tff"), graph.add("buffersink")
     entry.link_to(mark)
     mark.link_to(out)

@@ -46,7 +46,7 @@ def upsample(plane: Picture, factor_x: int, factor_y: int, location: int, width:
         plane = _interleave_rows(_phases(plane, factor_y, offset_y, axis=0))
     if factor_x > 1:
         phases = _phases(plane, factor_x, offset_x, axis=1)
-        plane = cv2.merge(phases).reshape(plane.shape[0], -1)
+        plane = np.asarray(cv2.merge(phases), np.float32).reshape(plane.shape[0], -1)
     return plane[:height, :width]
 
 
@@ -62,7 +62,8 @@ def _phases(plane: Picture, factor: int, offset: float, axis: int) -> list[Pictu
             result.append(near)
         else:
             far = _shifted(plane, whole + 1, axis)
-            result.append(cv2.addWeighted(near, 1 - weight, far, weight, 0).reshape(plane.shape))
+            mixed = cv2.addWeighted(near, 1 - weight, far, weight, 0)
+            result.append(np.asarray(mixed, np.float32).reshape(plane.shape))
     return result
 
 
@@ -97,16 +98,21 @@ def downsample(plane: Picture, factor_x: int, factor_y: int, location: int) -> P
 def _filtered(plane: Picture, factor: int, offset: float, axis: int) -> Picture:
     if factor == 1:
         return plane
-    count = -(-plane.shape[axis] // factor)
-    last = plane.shape[axis] - 1
     if offset == int(offset):
         taps = [(int(offset) + d, (factor - abs(d)) / factor**2) for d in range(1 - factor, factor)]
     else:
         taps = [(d, 1 / factor) for d in range(factor)]
+    length = plane.shape[axis]
+    count = -(-length // factor)
+    before = max(0, -taps[0][0])
+    after = max(0, (count - 1) * factor + taps[-1][0] - (length - 1))
+    margins = [(before, after), (0, 0)]
+    padded = np.pad(plane, margins if axis == 0 else margins[::-1], mode="edge")
     total: Picture | None = None
     for shift, weight in taps:
-        indices = np.clip(np.arange(count) * factor + shift, 0, last)
-        term = np.take(plane, indices, axis=axis) * np.float32(weight)
-        total = term if total is None else total + term
+        first = before + shift
+        steps = slice(first, first + (count - 1) * factor + 1, factor)
+        part = padded[steps] if axis == 0 else padded[:, steps]
+        total = part * np.float32(weight) if total is None else total + part * np.float32(weight)
     assert total is not None
     return total

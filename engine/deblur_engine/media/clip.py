@@ -88,7 +88,7 @@ class Clip(ABC):
                 yield self.numbers.index(number), luma
 
     def read(self, indices: Iterable[int]) -> dict[int, Frame]:
-        """Decode just these frames, each exactly as ``frames`` gives it; raises ``BadInput`` for one that is not there."""
+        """Decode just these frames, each exactly as ``frames`` gives it; ``BadInput`` for one that is not there."""
         wanted = sorted(set(indices))
         count = len(self)
         for number in wanted:

@@ -6,6 +6,8 @@ Pictures stay in the clip's own primaries; nothing here converts between primari
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -70,40 +72,41 @@ _PQ_C1, _PQ_C2, _PQ_C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
 
 
-def _bt709_to_linear(v: Picture) -> Picture:
+def _bt709_to_linear(v: Picture) -> npt.NDArray[Any]:
     low = v / 4.5
     high = ((v + (_BT709_ALPHA - 1)) / _BT709_ALPHA) ** (1 / 0.45)
     return np.where(v < 4.5 * _BT709_BETA, low, high)
 
 
-def _bt709_from_linear(v: Picture) -> Picture:
-    return np.where(v < _BT709_BETA, 4.5 * v, _BT709_ALPHA * v**0.45 - (_BT709_ALPHA - 1))
+def _bt709_from_linear(v: Picture) -> npt.NDArray[Any]:
+    high = _BT709_ALPHA * v ** np.float32(0.45) - np.float32(_BT709_ALPHA - 1)
+    return np.where(v < _BT709_BETA, v * np.float32(4.5), high)
 
 
-def _srgb_to_linear(v: Picture) -> Picture:
+def _srgb_to_linear(v: Picture) -> npt.NDArray[Any]:
     return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
 
 
-def _srgb_from_linear(v: Picture) -> Picture:
+def _srgb_from_linear(v: Picture) -> npt.NDArray[Any]:
     return np.where(v <= 0.0031308, v * 12.92, 1.055 * v ** (1 / 2.4) - 0.055)
 
 
-def _pq_to_linear(v: Picture) -> Picture:
+def _pq_to_linear(v: Picture) -> npt.NDArray[Any]:
     power = v ** (1 / _PQ_M2)
     # Codes past 1 would meet the curve's pole; nothing beyond 10 000 cd/m2 is defined.
     return (np.maximum(power - _PQ_C1, 0) / np.maximum(_PQ_C2 - _PQ_C3 * power, 1e-6)) ** (1 / _PQ_M1)
 
 
-def _pq_from_linear(v: Picture) -> Picture:
+def _pq_from_linear(v: Picture) -> npt.NDArray[Any]:
     power = v**_PQ_M1
     return ((_PQ_C1 + _PQ_C2 * power) / (1 + _PQ_C3 * power)) ** _PQ_M2
 
 
-def _hlg_to_linear(v: Picture) -> Picture:
+def _hlg_to_linear(v: Picture) -> npt.NDArray[Any]:
     return np.where(v <= 0.5, v * v / 3, (np.exp((v - _HLG_C) / _HLG_A) + _HLG_B) / 12)
 
 
-def _hlg_from_linear(v: Picture) -> Picture:
+def _hlg_from_linear(v: Picture) -> npt.NDArray[Any]:
     high = _HLG_A * np.log(np.maximum(12 * v - _HLG_B, 1e-6)) + _HLG_C
     return np.where(v <= 1 / 12, np.sqrt(3 * v), high)
 

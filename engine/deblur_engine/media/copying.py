@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import av.error
 
-from .decoder import open_container
 from .atoms import MovFacts
+from .decoder import open_container
 
 __all__ = ["StreamCopier", "Window"]
 
@@ -68,7 +68,9 @@ class StreamCopier:
 
     @property
     def video(self) -> av.VideoStream:
-        return self._container.streams[self._video_index]
+        stream = self._container.streams[self._video_index]
+        assert isinstance(stream, av.VideoStream)
+        return stream
 
     def others(self) -> list[av.stream.Stream]:
         return [stream for stream in self._container.streams if stream.index != self._video_index]

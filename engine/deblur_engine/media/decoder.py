@@ -104,8 +104,7 @@ class Decoder:
                 if failures > _HOPELESS:
                     return
                 continue
-            for frame in frames:
-                yield frame
+            yield from frames
 
     def _flushed(self) -> list[av.VideoFrame]:
         try:

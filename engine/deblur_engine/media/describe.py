@@ -13,7 +13,7 @@ import av
 
 from .atoms import MovFacts, read_atoms
 from .colour import UNSPECIFIED, assumed_matrix
-from .hdr import HdrMetadata, hdr_of
+from .hdr import HdrMetadata, hdr_of, side_data_of
 from .parameters import chroma_location_of, has_dolby_vision, parameter_header
 from .pixels import layout_of, planar_format
 from .types import ClipInfo, ColourTags
@@ -64,7 +64,7 @@ def tags_of(frame: av.VideoFrame, stream: av.VideoStream, chroma_location: int) 
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
-    for entry in frame.side_data:
+    for entry in side_data_of(frame):
         if entry.type.name == "DISPLAYMATRIX":
             return struct.unpack("=9i", bytes(entry))
     return None
@@ -77,23 +77,27 @@ def _rate(stream: av.VideoStream) -> Fraction:
     return Fraction(25)
 
 
-def _index_summary(stream: av.VideoStream, size: int) -> tuple[int | None, bool]:
-    """From the container's own index: the frame count where it can be trusted, and whether the rate varies."""
+def _index_summary(stream: av.VideoStream, size: int) -> tuple[int | None, bool, int]:
+    """From the container's own index: the frame count where it can be trusted, whether the rate varies, and how many
+    frames an edit list hides."""
     entries = stream.index_entries
     count = len(entries)
-    if not count or count != stream.frames or count > 2_000_000:
-        return None, False
+    if not count or count > 2_000_000:
+        return None, False, 0
     steps: set[int] = set()
     previous: int | None = None
-    whole = True
+    whole = count == stream.frames
+    hidden = 0
     for entry in entries:
         if previous is not None:
             steps.add(entry.timestamp - previous)
         previous = entry.timestamp
-        if entry.is_discard or entry.pos + entry.size > size:
+        if entry.is_discard:
+            hidden += 1
+        if entry.pos + entry.size > size:
             whole = False
     varies = len(steps) > 1 and max(steps) - min(steps) > 1
-    return (count if whole else None), varies
+    return (count - hidden if whole else None), varies, hidden
 
 
 def describe(
@@ -108,7 +112,7 @@ def describe(
     fps = _rate(stream)
     time_base = Fraction(stream.time_base or Fraction(1, 90000))
     size = path.stat().st_size
-    count, varies = _index_summary(stream, size)
+    count, varies, hidden = _index_summary(stream, size)
     interlaced_codec = context.name in ("h264", "hevc", "mpeg2video") and context.field_order > 1
     if "mp4" not in container.format.name or interlaced_codec:
         count = None
@@ -116,6 +120,9 @@ def describe(
     matrix = _display_matrix(first)
     rotation = round(-first.rotation) % 360
     notes = _colour_notes(path, tags, layout.family, first.width, first.height)
+    field_order = _field_order(context.field_order, first)
+    if field_order not in ("progressive", "unknown"):
+        notes.append(f"{path.name} is interlaced ({field_order}); its pictures are worked on as whole frames")
     duration = None
     if stream.duration is not None:
         duration = float(stream.duration * time_base)
@@ -135,7 +142,7 @@ def describe(
         colour=tags,
         rotation=rotation,
         pixel_aspect=Fraction(stream.sample_aspect_ratio or 1),
-        field_order=_field_order(context.field_order, first),
+        field_order=field_order,
         has_alpha=layout.alpha and first.format.name != "pal8",
         audio_streams=len(container.streams.audio),
         subtitle_streams=len(container.streams.subtitles),
@@ -148,7 +155,7 @@ def describe(
         format_name=container.format.name,
         time_base=time_base,
         start_pts=start,
-        stated_frames=stream.frames,
+        stated_frames=max(0, stream.frames - hidden),
         hdr=hdr,
         display_matrix=matrix,
         mov=mov,
@@ -206,8 +213,8 @@ def _details(
         )
     chapters = [
         {
-            "start": float(chapter["start"] * chapter["time_base"]),
-            "end": float(chapter["end"] * chapter["time_base"]),
+            "start": float(chapter["start"] * Fraction(chapter["time_base"] or 0)),
+            "end": float(chapter["end"] * Fraction(chapter["time_base"] or 0)),
             "title": chapter["metadata"].get("title", ""),
         }
         for chapter in container.chapters()

@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 
-__all__ = ["HdrMetadata", "hdr_of"]
+__all__ = ["HdrMetadata", "hdr_of", "side_data_of"]
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,15 @@ class HdrMetadata:
         return self.primaries is not None or self.luminance is not None or self.light_level is not None
 
 
+def side_data_of(frame: av.VideoFrame) -> list[Any]:
+    """The side data entries of a frame (PyAV's stubs call them strings, which they are not)."""
+    return list(frame.side_data)
+
+
 def hdr_of(frame: av.VideoFrame) -> HdrMetadata:
     """The HDR metadata attached to a decoded frame (empty, and false, where there is none)."""
     primaries = white = luminance = light_level = None
-    for entry in frame.side_data:
+    for entry in side_data_of(frame):
         if entry.type.name == "MASTERING_DISPLAY_METADATA":
             # AVMasteringDisplayMetadata: 10 rationals (3 primaries, white point, luminances), then two flags.
             numbers = struct.unpack_from("=22i", bytes(entry))

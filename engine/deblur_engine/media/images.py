@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import OpenImageIO as oiio
+import OpenImageIO
 
 from ..errors import BadInput, OutputError
 from .naming import partial_path
@@ -54,7 +54,7 @@ class StoredImage:
             if not self.floating:
                 plane *= np.float32(1 / self.top)
             channels.append(plane)
-        rgb = cv2.merge(channels * 3 if len(channels) == 1 else channels)
+        rgb: Picture = np.asarray(cv2.merge(channels * 3 if len(channels) == 1 else channels), np.float32)
         if not self.floating:
             return rgb, 0
         odd = ~np.isfinite(rgb)
@@ -100,12 +100,12 @@ def read_image(path: Path) -> StoredImage:
     """Read a file as it is stored; raises ``BadInput`` naming the file and what is wrong with it."""
     if not path.is_file():
         raise BadInput(f"{path} does not exist")
-    config = oiio.ImageSpec()
+    config = OpenImageIO.ImageSpec()
     # Keep the stored values: colours that are not multiplied by alpha stay that way.
     config.attribute("oiio:UnassociatedAlpha", 1)
-    source = oiio.ImageInput.open(str(path), config)
+    source = OpenImageIO.ImageInput.open(str(path), config)
     if source is None:
-        raise BadInput(f"{path} cannot be read as an image: {_reason(oiio.geterror())}")
+        raise BadInput(f"{path} cannot be read as an image: {_reason(OpenImageIO.geterror())}")
     try:
         parts = []
         number = 0
@@ -124,7 +124,7 @@ def read_image(path: Path) -> StoredImage:
 
 
 def _read_part(source: Any, number: int, path: Path) -> tuple[Any, npt.NDArray[Any]]:
-    spec = oiio.ImageSpec(source.spec())
+    spec = OpenImageIO.ImageSpec(source.spec())
     if spec.deep:
         raise BadInput(f"{path} is a deep image", hint="flatten it first")
     name = str(spec.format)
@@ -132,7 +132,7 @@ def _read_part(source: Any, number: int, path: Path) -> tuple[Any, npt.NDArray[A
         raise BadInput(f"{path} stores {name} samples", hint="8 or 16-bit integers, half and float are right")
     pixels = source.read_image(number, 0, 0, spec.nchannels, name)
     if pixels is None:
-        raise BadInput(f"{path} is truncated or damaged: {_reason(source.geterror() or oiio.geterror())}")
+        raise BadInput(f"{path} is truncated or damaged: {_reason(source.geterror() or OpenImageIO.geterror())}")
     return spec, pixels.reshape(spec.height, spec.width, spec.nchannels)
 
 
@@ -160,7 +160,7 @@ def write_image(path: Path, image: StoredImage, pixels: npt.NDArray[Any], overwr
     partial = partial_path(path)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already", hint="give -y (overwrite=True) to replace it")
-    output = oiio.ImageOutput.create(path.name)
+    output = OpenImageIO.ImageOutput.create(path.name)
     if output is None:
         raise OutputError(f"{path.suffix!r} is no image format that can be written", hint="use the source's own")
     try:
@@ -175,17 +175,17 @@ def write_image(path: Path, image: StoredImage, pixels: npt.NDArray[Any], overwr
 def _write_parts(output: Any, partial: Path, image: StoredImage, pixels: npt.NDArray[Any]) -> None:
     parts = list(image.parts)
     parts[image.part] = (image.spec, pixels)
-    specs = [oiio.ImageSpec(spec) for spec, _ in parts]
+    specs = [OpenImageIO.ImageSpec(spec) for spec, _ in parts]
     if specs[0].get_string_attribute("compression") in ("", "jpeg"):
         specs[0].attribute("CompressionQuality", 98)
     good = output.open(str(partial), tuple(specs)) if len(specs) > 1 else output.open(str(partial), specs[0])
-    for number, (spec, data) in enumerate(parts):
+    for number, (_, data) in enumerate(parts):
         if good and number:
             good = output.open(str(partial), specs[number], "AppendSubimage")
         good = good and output.write_image(np.ascontiguousarray(data))
     closed = output.close()
     if not good or not closed:
-        reason = _reason(output.geterror() or oiio.geterror())
+        reason = _reason(output.geterror() or OpenImageIO.geterror())
         free = os.statvfs(partial.parent).f_bavail
         failure = OutputError(f"{partial} cannot be written: {'the disk is full' if not free else reason}")
         failure.errno = errno.ENOSPC if not free else errno.EIO

@@ -57,7 +57,7 @@ class SequencePattern:
         if pattern := cls.parse(path):
             return pattern
         if path.is_dir():
-            patterns = {}
+            patterns: dict[tuple[str, str], SequencePattern] = {}
             for entry in sorted(path.iterdir()):
                 candidate = cls._of_file(entry)
                 if candidate is not None:
@@ -84,10 +84,9 @@ class SequencePattern:
 
     def as_path(self) -> Path:
         """The pattern as a path, in the way it was written."""
+        placeholder = "#" * self.width
         if self.percent:
             placeholder = f"%0{self.width}d" if self.width > 1 else "%d"
-        else:
-            placeholder = "#" * self.width
         return self.folder / f"{self.prefix}{placeholder}{self.suffix}"
 
     def renamed(self, addition: str) -> SequencePattern:

@@ -136,7 +136,7 @@ def planes_of(frame: av.VideoFrame) -> list[Plane]:
         subsampled = layout.family == "yuv" and number in (1, 2)
         width = -(-frame.width // layout.factor_x) if subsampled else frame.width
         height = -(-frame.height // layout.factor_y) if subsampled else frame.height
-        rows = np.frombuffer(plane, np.uint8)[: height * plane.line_size].reshape(height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8)[: height * plane.line_size].reshape(height, plane.line_size)
         planes.append(rows[:, : width * size].view(layout.dtype))
     return planes
 
@@ -175,9 +175,9 @@ def rgb_of(planes: list[Plane], layout: Layout, tags: ColourTags) -> Picture:
         return _rgb_of_yuv(planes, layout, tags, width, height)
     values = [_scaled(plane, scale, offset) for plane in planes[: layout.colour_planes]]
     if layout.family == "gray":
-        return cv2.merge([values[0]] * 3)
+        return np.asarray(cv2.merge([values[0]] * 3), np.float32)
     green, blue, red = values
-    return cv2.merge([red, green, blue])
+    return np.asarray(cv2.merge([red, green, blue]), np.float32)
 
 
 def _scaled(plane: Plane, scale: float, offset: float) -> Picture:
@@ -208,7 +208,7 @@ def _rgb_of_yuv(planes: list[Plane], layout: Layout, tags: ColourTags, width: in
             channel = cv2.addWeighted(luma, row[0], first, row[1], row[3])
             channel = cv2.scaleAdd(second, row[2], channel)
         channels.append(channel.reshape(height, width))
-    return cv2.merge(channels).reshape(height, width, 3)
+    return np.asarray(cv2.merge(channels), np.float32).reshape(height, width, 3)
 
 
 def alpha_of(planes: list[Plane], layout: Layout) -> Picture | None:
@@ -226,16 +226,16 @@ def add_difference(planes: list[Plane], layout: Layout, tags: ColourTags, differ
     Changed limited-range codes stay off the reserved ends (0 and 255 at 8 bits).
     """
     height, width = planes[0].shape
+    difference = np.ascontiguousarray(difference, np.float32)
     if layout.family == "rgb":
-        red, green, blue = cv2.split(np.ascontiguousarray(difference))
-        moves = [green, blue, red]
+        moves = [difference[..., channel] for channel in (1, 2, 0)]
         scales = [_scales(layout, tags)[1]] * 3
     elif layout.family == "gray":
         weights = np.array(luma_weights(assumed_matrix(tags, width, height)), np.float32)
         moves, scales = [difference @ weights], [_scales(layout, tags)[1]]
     else:
         inverse = np.linalg.inv(_affine(layout, tags, width, height)[:, :3])
-        moves = list(cv2.split(cv2.transform(np.ascontiguousarray(difference), inverse)))
+        moves = [np.asarray(m, np.float32) for m in cv2.split(cv2.transform(difference, inverse))]
         scales = [1.0, 1.0, 1.0]
         moves[1:] = [downsample(m, layout.factor_x, layout.factor_y, tags.chroma_location) for m in moves[1:]]
     low, high = _legal(layout, tags)
@@ -245,10 +245,16 @@ def add_difference(planes: list[Plane], layout: Layout, tags: ColourTags, differ
             changed.append((plane + move / np.float32(scale)).astype(plane.dtype))
             continue
         codes = plane.astype(np.float32)
-        target = np.rint(codes + move / np.float32(scale)) if scale != 1.0 else np.rint(codes + move)
+        target = codes + move / np.float32(scale) if scale != 1.0 else codes + move
+        np.rint(target, out=target)
+        np.clip(target, low, high, out=target)
+        target = target.astype(plane.dtype)
         # A source code outside the legal span stays where it is unless the difference moves it.
-        np.clip(target, np.minimum(codes, low), np.maximum(codes, high), out=target)
-        changed.append(target.astype(plane.dtype))
+        outside = (plane < low) | (plane > high)
+        if outside.any():
+            kept = outside & (np.abs(move / np.float32(scale)) < 0.5)
+            target[kept] = plane[kept]
+        changed.append(target)
     changed.extend(planes[layout.colour_planes :])
     return changed
 

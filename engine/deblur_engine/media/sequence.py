@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class SequenceClip(Clip):
             raise BadInput(
                 f"{self.path.name} has no frames {frames}", hint=f"it has files {self.files[0]} to {self.files[-1]}"
             )
-        steps = {later - earlier for earlier, later in zip(wanted, wanted[1:], strict=False)}
+        steps = {later - earlier for earlier, later in pairwise(wanted)}
         if len(steps) > 1:
             raise BadInput(f"{self.path.name}: files are missing inside {frames}", hint="give a range without gaps")
         step = steps.pop() if steps else 1

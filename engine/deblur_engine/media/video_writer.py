@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import av.error
@@ -54,7 +55,9 @@ _MOV_KEYS = {
 class VideoWriter:
     """One output file being written; frames come in presentation order."""
 
-    def __init__(self, source: VideoClip, path: Path, codec: str | None, numbers: range | None, overwrite: bool) -> None:
+    def __init__(
+        self, source: VideoClip, path: Path, codec: str | None, numbers: range | None, overwrite: bool
+    ) -> None:
         check_target(path, source.path, overwrite)
         self._source = source
         self._path = path
@@ -66,8 +69,8 @@ class VideoWriter:
         self._window = self._trim(numbers)
         self._copier = StreamCopier(source.path, source.facts.video_index, source.facts.mov, self._window)
         self._output: av.container.OutputContainer | None = None
-        self._graph: tuple[av.filter.Graph, object, object] | None = None
-        self._written = 0
+        self._graph: tuple[av.filter.Graph, Any, Any] | None = None
+        self._written = self._muxed = 0
         self._times: dict[int, tuple[int, int]] = {}  # encoder's frame number -> source pts, duration
         self._last_pts: int | None = None
         self._step = max(1, round(1 / source.info.fps / source.facts.time_base))
@@ -158,11 +161,11 @@ class VideoWriter:
                 # The source's parameters as a template bring along what PyAV has no words for: display matrix,
                 # mastering display, light level, spherical and stereo tags.
                 self._stream = self._output.add_stream_from_template(self._copier.video, opaque=True)
-                encoder = CodecContext.create(encoding.encoder, "w")
-                self._encoder = encoder
+                self._encoder: Any = CodecContext.create(encoding.encoder, "w")
             else:
-                self._stream = self._output.add_stream(encoding.encoder, rate=info.fps)
-                encoder = self._encoder = self._stream.codec_context
+                self._stream = cast(av.VideoStream, self._output.add_stream(encoding.encoder, rate=info.fps))
+                self._encoder = self._stream.codec_context
+            encoder = self._encoder
         except ValueError as error:
             raise OutputError(
                 f"a {format_name} file cannot hold {encoding.codec} video",
@@ -250,14 +253,14 @@ class VideoWriter:
             self.notes.append(f"timecode {info.timecode!r} could not be moved to the first frame written")
         return moved
 
-    def _chapters(self) -> list[dict[str, object]]:
+    def _chapters(self) -> list[Any]:
         chapters = self._copier.container.chapters()
         window = self._window
         if window is None or not chapters:
             return chapters
         kept = []
         for chapter in chapters:
-            base = Fraction(chapter["time_base"])
+            base = Fraction(chapter["time_base"] or 1)
             start = max(chapter["start"] * base, window.first)
             end = chapter["end"] * base if window.end is None else min(chapter["end"] * base, window.end)
             if start < end:
@@ -320,7 +323,7 @@ class VideoWriter:
         if self._graph is None:
             graph = av.filter.Graph()
             entry = graph.add_buffer(
-                width=native.width, height=native.height, format=native.format.name, time_base=self._source.time_base
+                width=native.width, height=native.height, format=native.format, time_base=self._source.time_base
             )
             middle, out = graph.add("null"), graph.add("buffersink")
             entry.link_to(middle)
@@ -328,23 +331,25 @@ class VideoWriter:
             graph.configure()
             self._graph = (graph, entry, out)
         graph, entry, out = self._graph
-        entry.push(native)  # type: ignore[attr-defined]
-        return out.pull()  # type: ignore[attr-defined, no-any-return]
+        entry.push(native)
+        return cast(av.VideoFrame, out.pull())
 
     def _mux(self, packets: list[av.Packet]) -> None:
         assert self._output is not None
         for packet in packets:
-            number, order = packet.pts, packet.dts
+            number = packet.pts if packet.pts is not None else self._muxed
+            order = packet.dts if packet.dts is not None else number
+            self._muxed += 1
             pts, duration = self._times[number]
             packet.time_base = self._source.time_base
             packet.pts = pts
-            packet.dts = self._decode_time(order) if order is not None else pts
+            packet.dts = self._decode_time(order)
             packet.duration = duration
             packet.stream = self._stream
             self._output.mux_one(packet)
             base = self._source.time_base
             self._copier.advance(packet.dts * base + (self._window.shift if self._window else 0))
-            for done in [n for n in self._times if n < min(number, order if order is not None else number) - 64]:
+            for done in [n for n in self._times if n < min(number, order) - 64]:
                 del self._times[done]
 
     def _decode_time(self, order: int) -> int:
