@@ -41,8 +41,8 @@ DEBLUR_FN float clamped(float x, float low, float high) { return smaller(larger(
 // A displacement that is not a finite number counts as none; one of more than 2^20 pixels is cut there, so that the
 // conversion to an integer that follows is defined.
 DEBLUR_FN float displacement(float u) {
-    const float limit = 1048576.0f;
-    return u - u == 0.0f ? clamped(u, -limit, limit) : 0.0f;
+    const float limit = 1048576.0f, cut = clamped(u, -limit, limit);
+    return u - u == 0.0f ? cut : 0.0f;
 }
 
 template <class T>

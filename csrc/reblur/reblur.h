@@ -25,7 +25,7 @@ struct ReblurTask {
 struct Path {
     float mx, my, kx, ky;
     int samples;
-    bool still;
+    int still;
 };
 
 DEBLUR_FN Path path_of(float mx, float my, float kx, float ky, int samples) {
@@ -39,7 +39,8 @@ DEBLUR_FN Path path_of(float mx, float my, float kx, float ky, int samples) {
     const float length = sqrtf(straight) + 0.5f * sqrtf(bend);
     const int wanted = 1 + static_cast<int>(smaller(length, static_cast<float>(kMostSamples)) + 0.9999f);
     path.samples = samples > 0 ? samples : smaller(wanted, kMostSamples);
-    path.still = path.mx == 0.0f && path.my == 0.0f && path.kx == 0.0f && path.ky == 0.0f;
+    // Not && : without branches the loop over this vectorises.
+    path.still = (path.mx == 0.0f) & (path.my == 0.0f) & (path.kx == 0.0f) & (path.ky == 0.0f);
     return path;
 }
 

@@ -16,8 +16,8 @@ struct Samples {
 };
 
 // Positions are worked out for whole vectors; those past the last sample are never read.
-void work_out(const Path& p, int first, int count, float one_over_n, float x, float y, int width, int height, int row,
-              Samples& to) {
+DEBLUR_FN void work_out(const Path& p, int first, int count, float one_over_n, float x, float y, int width, int height,
+                        int row, Samples& to) {
     const int padded = (count + kVector - 1) / kVector * kVector;
     for (int i = 0; i < padded; ++i) {
         const float s = moment(first + i, one_over_n);
@@ -31,10 +31,10 @@ void work_out(const Path& p, int first, int count, float one_over_n, float x, fl
 
 // A pixel and its right neighbour lie side by side in memory: one vector of eight reads both, and the two halves are
 // added only after the last sample.
-f4 integrate(const float* linear, int row, const Path& p, float x, float y, int width, int height) {
+DEBLUR_FN f4 integrate(const float* linear, int row, const Path& p, float one_over_n, float x, float y, int width,
+                       int height) {
     const f8 left = {1, 1, 1, 1, 0, 0, 0, 0}, slope = {-1, -1, -1, -1, 1, 1, 1, 1};
-    const float one_over_n = 1.0f / static_cast<float>(p.samples);
-    Samples at;
+    alignas(32) Samples at;
     f8 sum{};
     for (int first = 0; first < p.samples; first += kRoom) {
         const int count = smaller(kRoom, p.samples - first);
@@ -50,27 +50,52 @@ f4 integrate(const float* linear, int row, const Path& p, float x, float y, int 
     return (load<f4>(half) + load<f4>(half + 4)) * one_over_n;
 }
 
+constexpr int kBlock = 64;  // pixels whose paths are worked out together: a loop that vectorises, in the L1 cache
+
+struct Paths {
+    float mx[kBlock], my[kBlock], kx[kBlock], ky[kBlock], one_over_n[kBlock];
+    int samples[kBlock], still[kBlock];
+};
+
+void read_field(const Picture<const float>& field, int64_t n, int64_t y, int64_t x, int count, float* dx, float* dy) {
+    if (field.data == nullptr) {
+        for (int i = 0; i < count; ++i) dx[i] = dy[i] = 0.0f;
+        return;
+    }
+    const float* u = &at(field, n, 0, y, x);
+    const float* v = u + field.sc;
+    for (int i = 0; i < count; ++i) dx[i] = u[i * field.sw], dy[i] = v[i * field.sw];
+}
+
+void find_paths(const ReblurTask& t, int64_t n, int64_t y, int64_t x, int count, Paths& to) {
+    read_field(t.motion, n, y, x, count, to.mx, to.my);
+    read_field(t.curvature, n, y, x, count, to.kx, to.ky);
+    for (int i = 0; i < count; ++i) {
+        const Path p = path_of(to.mx[i], to.my[i], to.kx[i], to.ky[i], t.samples);
+        to.mx[i] = p.mx, to.my[i] = p.my, to.kx[i] = p.kx, to.ky[i] = p.ky;
+        to.samples[i] = p.samples, to.still[i] = p.still;
+        to.one_over_n[i] = 1.0f / static_cast<float>(p.samples);
+    }
+}
+
 template <Transfer K>
 void reblur_rows(const ReblurTask& t, const Interleaved& linear, int64_t n, int64_t c0, int64_t begin, int64_t end) {
     const int width = static_cast<int>(t.image.w), height = static_cast<int>(t.image.h);
     // A picture one pixel wide or high has been padded to two, alike, so that two taps always exist.
     const int wide = larger(width, 2), high = larger(height, 2);
-    const bool bends = t.curvature.data != nullptr;
-    constexpr int kBlock = 64;
     alignas(64) float pixels[kBlock * 4];
-    bool still[kBlock];
+    alignas(64) Paths paths;
     for (int64_t y = begin; y < end; ++y) {
         for (int x0 = 0; x0 < width; x0 += kBlock) {
             const int count = smaller(kBlock, width - x0);
+            find_paths(t, n, y, x0, count, paths);
             for (int i = 0; i < count; ++i) {
-                const int x = x0 + i;
-                const Path path = path_of(at(t.motion, n, 0, y, x), at(t.motion, n, 1, y, x),
-                                          bends ? at(t.curvature, n, 0, y, x) : 0.0f,
-                                          bends ? at(t.curvature, n, 1, y, x) : 0.0f, t.samples);
-                still[i] = path.still;
-                const f4 v = path.still ? f4{}
-                                        : integrate(linear.data, static_cast<int>(linear.row), path,
-                                                    static_cast<float>(x), static_cast<float>(y), wide, high);
+                const Path path = {paths.mx[i], paths.my[i],      paths.kx[i],
+                                   paths.ky[i], paths.samples[i], paths.still[i]};
+                f4 v{};
+                if (!path.still)
+                    v = integrate(linear.data, static_cast<int>(linear.row), path, paths.one_over_n[i],
+                                  static_cast<float>(x0 + i), static_cast<float>(y), wide, high);
                 store(pixels + i * 4, v);
             }
             for (int i = 0; i < count * 4; ++i) pixels[i] = from_linear<K>(pixels[i]);
@@ -80,7 +105,7 @@ void reblur_rows(const ReblurTask& t, const Interleaved& linear, int64_t n, int6
             }
             // What does not move keeps its bits, whatever the transfer curve rounds.
             for (int i = 0; i < count; ++i)
-                if (still[i])
+                if (paths.still[i])
                     for (int c = 0; c < linear.channels; ++c)
                         at(t.out, n, c0 + c, y, x0 + i) = at(t.image, n, c0 + c, y, x0 + i);
         }
