@@ -46,7 +46,8 @@ def export_model(
     The file is refused (``ModelError``, and nothing is left behind) unless ONNX Runtime's CPU provider agrees with
     torch to 1e-4 at several sizes, odd ones among them. With ``fp16`` the weights and the arithmetic inside are
     half precision, inputs and output stay float32, and the agreement asked for is 4e-3, one 8-bit code value.
-    ``engine_version``, ``context``, ``context_per_pixel``, ``bytes_per_pixel`` and ``precision`` of the metadata are filled in here.
+    ``engine_version``, ``context``, ``context_per_pixel``, ``bytes_per_pixel`` and ``precision`` of the metadata are
+    filled in here.
     Raises ``OutputError`` if ``path`` exists and ``overwrite`` is not set, or if it cannot be written.
     """
     path = Path(path)
@@ -114,7 +115,7 @@ def _trace(module: torch.nn.Module) -> onnx.ModelProto:
 
 
 def _free_splits(model: onnx.ModelProto) -> None:
-    """Write splits into equal parts as such: the tracer notes the parts' sizes, which holds for one picture size only."""
+    """Write splits into equal parts as such: the tracer notes the parts' sizes, which hold for one picture size."""
     values = {tensor.name: tensor for tensor in model.graph.initializer}
     values |= {node.output[0]: node.attribute[0].t for node in model.graph.node if node.op_type == "Constant"}
     for node in model.graph.node:
