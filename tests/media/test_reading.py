@@ -10,11 +10,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.clips import BT709, HDR10, PQ, Source, make, picture
 
 from deblur_engine.errors import BadInput
 from deblur_engine.media import Clip, fingerprint, open_clip
 from deblur_engine.settings import FrameRange
+from media.clips import BT709, HDR10, PQ, Source, make, picture
 
 GOP = {"bf": "3", "g": "8", "x264-params": "open-gop=1:b-pyramid=normal:scenecut=0", "preset": "veryfast"}
 READING = [

@@ -95,7 +95,7 @@ def choose_encoding(info: ClipInfo, facts: VideoFacts, asked: str | None) -> Enc
         options.update(more)
     target = layout_of(planar_format(pixel_format))
     notes.extend(_losses(source, target, codec))
-    options.update(_hdr_options(encoder, facts, notes))
+    options.update(_hdr_options(encoder, facts, codec == info.codec, notes))
     if info.field_order in ("tt", "bb", "tb", "bt"):
         options.update(_interlaced(encoder, info.field_order, notes))
     return Encoding(encoder, codec, pixel_format, options, 2 if codec in _QUANTISED else None, tuple(notes))
@@ -183,7 +183,7 @@ def _dnxhd_rate(info: ClipInfo, pixel_format: str) -> int | None:
     return None
 
 
-def _hdr_options(encoder: str, facts: VideoFacts, notes: list[str]) -> dict[str, str]:
+def _hdr_options(encoder: str, facts: VideoFacts, same: bool, notes: list[str]) -> dict[str, str]:
     hdr = facts.hdr
     quiet = {"libx265": {"x265-params": "log-level=error"}}.get(encoder, {})
     if not hdr:
@@ -210,6 +210,9 @@ def _hdr_options(encoder: str, facts: VideoFacts, notes: list[str]) -> dict[str,
         if levels:
             parts.append(f"content-light={levels}")
         return {"svtav1-params": ":".join(parts)}
+    if not same:
+        # The same codec inherits what its container says; another starts without.
+        notes.append(f"HDR metadata (mastering display, light level) is not carried: {encoder} has no way to write it")
     return quiet
 
 

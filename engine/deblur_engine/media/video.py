@@ -168,6 +168,8 @@ class VideoClip(Clip):
             raise ValueError(f"{self.path.name} is closed")
         decoder = Decoder(self.path)
         delivered = 0
+        times: list[int] = []
+        keys: list[int] = []
         try:
             if start <= 0:
                 numbered: Iterator[tuple[int, av.VideoFrame]] = enumerate(decoder.pictures())
@@ -180,12 +182,17 @@ class VideoClip(Clip):
                 if stop is not None and number >= stop:
                     return
                 delivered = number + 1
+                if start <= 0:
+                    times.append(self._pts(picture, number))
+                    if picture.key_frame:
+                        keys.append(times[-1])
                 yield number, picture
             self._look_at(decoder, delivered)
-            if start <= 0 and delivered != self._count():
-                # The truth, for whoever asks next: the container had promised another number of frames.
+            if start <= 0:
+                # What was really decoded is the truth, for whoever asks next, whatever the container promised.
                 with self._lock:
-                    self._index = self._index_decoded()
+                    if self._index is None or len(self._index) != delivered:
+                        self._index = FrameIndex(times, keys, exact=True)
         finally:
             decoder.close()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from fractions import Fraction
+from math import lcm
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,7 +73,7 @@ class VideoWriter:
         self._graph: tuple[av.filter.Graph, Any, Any] | None = None
         self._written = self._muxed = 0
         self._times: dict[int, tuple[int, int]] = {}  # encoder's frame number -> source pts, duration
-        self._last_pts: int | None = None
+        self._last: tuple[int, int] | None = None  # frame number and timestamp
         self._step = max(1, round(1 / source.info.fps / source.facts.time_base))
         try:
             with output_errors(path):
@@ -138,6 +139,8 @@ class VideoWriter:
             base, flags = self._source.time_base, ""
             if base.numerator == 1:
                 options["video_track_timescale"] = str(base.denominator)
+            if scale := self._movie_timescale():
+                options["movie_timescale"] = str(scale)
             if any(key.split("-")[0] not in _MOV_KEYS for key in metadata):
                 flags += "+use_metadata_tags"
             if self._source.facts.mov.index_first:
@@ -147,6 +150,17 @@ class VideoWriter:
         elif format_name == "mpegts":
             options["mpegts_copyts"] = "1"
         return options
+
+    def _movie_timescale(self) -> int | None:
+        """A clock in which every stream's start is exact, where one does not start at zero (the default is 1 ms)."""
+        streams = self._copier.container.streams
+        if self._window is None and not any(stream.start_time for stream in streams):
+            return None
+        scale = 1
+        for stream in streams:
+            if stream.type in ("video", "audio") and stream.time_base:
+                scale = lcm(scale, stream.time_base.denominator)
+        return scale if 1 < scale <= 20_000_000 else None
 
     def _add_video(self, format_name: str) -> None:
         assert self._output is not None
@@ -169,7 +183,7 @@ class VideoWriter:
         except ValueError as error:
             raise OutputError(
                 f"a {format_name} file cannot hold {encoding.codec} video",
-                hint="choose another container (.mov or .mkv) or another codec",
+                hint="choose another container (.mkv takes nearly all) or another codec",
             ) from error
         self._set_up(encoder, encoding)
         if self._output.format.name not in ("avi",) and encoder.flags is not None:
@@ -275,9 +289,15 @@ class VideoWriter:
         picture = self._picture(frame, rgb)
         pts = frame.pts if frame.pts is not None else self._first_pts + frame.index * self._step
         pts -= self._shift if self._window is not None else 0
-        if self._last_pts is not None and pts <= self._last_pts:
-            raise ValueError(f"frame {frame.index} was written out of order")
-        self._last_pts = pts
+        if self._last is not None:
+            last_index, last_pts = self._last
+            if frame.index <= last_index:
+                raise ValueError(f"frame {frame.index} was written after frame {last_index}")
+            if pts <= last_pts:
+                # Some files time two frames alike; no container can be written so.
+                self._note(f"frames with the same timestamp are told apart by one tick, from frame {frame.index} on")
+                pts = last_pts + 1
+        self._last = frame.index, pts
         self._times[self._written] = (pts, frame.native.duration or self._step)
         picture.pts = self._written
         picture.time_base = 1 / self._source.info.fps
@@ -317,6 +337,10 @@ class VideoWriter:
             )
             picture.colorspace, picture.color_range = self._tags.matrix, self._encoder.color_range
         return picture
+
+    def _note(self, text: str) -> None:
+        if not any(note[:40] == text[:40] for note in self.notes):
+            self.notes.append(text)
 
     def _twin(self, native: av.VideoFrame) -> av.VideoFrame:
         """A second reference to a decoded frame with all its properties (captions, field flags), data shared."""
