@@ -55,6 +55,16 @@ def test_every_frame_in_order_and_as_the_renderer_makes_it(renderer: Renderer) -
     }
 
 
+def test_frames_in_memory_do_not_grow_with_the_clip(artifact: Artifact, session: Session) -> None:
+    peaks = []
+    for count in (40, 120):
+        renderer = Renderer(artifact, RenderSettings(threads=4), FakeAligner(count), session=session, cache_bytes=0)
+        peaks.append(run_stages(FakeClip(count), range(count), renderer, FakeWriter(), Task())[2])
+    frame = picture(0).nbytes * 5 // 4
+    # What one job needs spans 9 frames, 8 are decoded ahead, and 2 workers with a queue of 2 are some jobs apart.
+    assert max(peaks) <= (9 + 8 + 6) * frame
+
+
 def test_a_range_of_frames(renderer: Renderer) -> None:
     writer = FakeWriter()
     order = range(5, 20, 4)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ def test_neighbours_overlap_and_blend_to_the_same(plan: tuple[int, int, Box, int
     height, width, box, side, overlap, context = plan
     tiles = plan_tiles(height, width, box, tile=side, overlap=overlap, context=context)
     rows = sorted({(tile.kept.top, tile.kept.bottom) for tile in tiles})
-    assert all(one[1] - other[0] >= overlap for one, other in zip(rows, rows[1:], strict=False))
+    assert all(one[1] - other[0] >= overlap for one, other in pairwise(rows))
     whole = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
     total = np.zeros((box.bottom - box.top, box.right - box.left, 3), np.float32)
     weights = np.zeros(total.shape[:2], np.float32)
