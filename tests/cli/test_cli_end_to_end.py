@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import av
+import numpy as np
 import onnx
 import pytest
 
@@ -16,7 +17,7 @@ from deblur_engine.artifact import load_model
 from deblur_engine.artifact.schema import ModelMetadata
 from deblur_engine.artifact.variants import embed
 from deblur_engine.media import fingerprint, open_clip
-from tiny import identity_model, noise_clip
+from tiny import identity_model, noise_clip, write_clip
 
 
 @pytest.fixture
@@ -106,3 +107,19 @@ def test_sigterm_in_the_middle_of_a_render_leaves_nothing_half_written(tmp_path)
     assert json.loads(out.splitlines()[-1])["status"] == "cancelled"
     assert "starts the render anew" in err
     assert sorted(each.name for each in tmp_path.iterdir()) == before
+
+
+def test_probe_describes_a_clip(run, clip, tmp_path):
+    ran = run("probe", clip, "--json", "--plot", tmp_path / "plot.png")
+    assert ran.code == 0, ran.err
+    assert ran.json["verb"] == "probe" and len(ran.json) > 6
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    table = run("probe", clip)
+    assert len(table.out.splitlines()) > 3 and "next: deblur-engine fit" in table.err
+
+
+def test_fit_of_a_clip_with_nothing_to_deblur_says_so_and_writes_nothing(run, tmp_path):
+    black = write_clip(tmp_path / "black.mp4", np.zeros((8, 48, 64, 3), np.uint8))
+    ran = run("fit", black, "--preset", "draft")
+    assert ran.code == 4 and ran.err.count("error: ") == 1, ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["black.mp4"]
