@@ -68,7 +68,7 @@ class FitSettings:
     pairs: int | None = None  # synthetic pairs with aligned references
     steps: int | None = None
     batch: int = 8
-    crop: int = 128  # training crop's side in pixels
+    crop: int = 96  # training crop's side in pixels
     width: int | None = None  # channels of the network's first level
     learning_rate: float = 1e-3
     references: int = 4  # sharp references tried for each blurry frame
@@ -96,9 +96,9 @@ class FitSettings:
 
 
 PRESETS: dict[str, dict[str, float | int]] = {
-    "draft": {"minutes": 3.0, "pairs": 24, "steps": 700, "width": 24},
-    "standard": {"minutes": 12.0, "pairs": 64, "steps": 3000, "width": 32},
-    "high": {"minutes": 90.0, "pairs": 200, "steps": 30_000, "width": 48},
+    "draft": {"minutes": 3.0, "pairs": 24, "steps": 400, "width": 24},
+    "standard": {"minutes": 12.0, "pairs": 64, "steps": 2000, "width": 24},
+    "high": {"minutes": 90.0, "pairs": 200, "steps": 20_000, "width": 24},
 }
 """Bounds of each preset: whichever of ``minutes`` and ``steps`` comes first ends the fit."""
 

@@ -86,24 +86,23 @@ class Aligner:
         ``pictures``: frame number -> R'G'B' float32 [H, W, 3] for the frames of ``needs(i)``; references that are
         missing are done without. With ``references`` False only the motion is found.
         """
-        lumas: dict[int, Array] = {}
-
-        def luma(j: int) -> Array:
-            if j not in lumas:
-                lumas[j] = self._luma(pictures[j])
-            return lumas[j]
-
-        interval = self._motion(i, {j: luma(j) for j in (i, *self.analysis.neighbours(i)) if j in pictures})
+        interval, bend = self.interval(i, pictures)
         used = [j for j in self.analysis.references_for(i) if j in pictures] if references else []
-        return self.fuse(i, pictures[i], interval, {j: pictures[j] for j in used}, float(self.analysis.exposure[i]))
+        return self.fuse(i, pictures[i], interval, {j: pictures[j] for j in used}, float(self.analysis.exposure[i]), bend)
 
     def fuse(
-        self, i: int, picture: Array, interval: Array, references: Mapping[int, Array], exposure: float
+        self,
+        i: int,
+        picture: Array,
+        interval: Array,
+        references: Mapping[int, Array],
+        exposure: float,
+        bend: Array | None = None,
     ) -> Alignment:
         """Align ``references`` (frame number -> picture) to ``picture`` and fuse them.
 
         ``interval``: motion per frame interval at working size, [h, w, 2] in working pixels; ``exposure``: the
-        fraction of it to start from. ``align`` calls this for a real frame, fitting for a synthetically blurred one.
+        fraction of it to start from; ``bend``: how much the motion changes over an interval, of the same shape. ``align`` calls this for a real frame, fitting for a synthetically blurred one.
         """
         height, width = picture.shape[:2]
         frame = self._luma(picture)
@@ -123,32 +122,43 @@ class Aligner:
             nothing = np.zeros((height, width), np.float32)
             return Alignment(np.zeros_like(picture), nothing, motion, weight, (), exposure)
         shares, confidence = _shares(list(found.values()))
+        if bend is not None:
+            # The blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
+            # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
+            offset = bend * np.float32(exposure * exposure / 24)
         fused = np.zeros_like(picture)
         for (j, aligned), share in zip(found.items(), shares, strict=True):
-            flow = resize_flow(aligned.flow, (width, height))
+            flow = resize_flow(compose(offset, aligned.flow) if bend is not None else aligned.flow, (width, height))
             warped = ops.warp(references[j], flow, mode="bicubic", threads=self.threads)
             fused += warped * cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
         fused += self._shading(picture, fused, blur)
         confidence = np.clip(cv2.resize(confidence, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
         return Alignment(fused, confidence, motion, weight, tuple(found), exposure)
 
+    def interval(self, i: int, pictures: Mapping[int, Array]) -> tuple[Array, Array | None]:
+        """Motion per frame interval at frame ``i``, and how much it changes over one.
+
+        Each [h, w, 2] in working pixels: half the difference of the flows to its neighbours, and their sum (None
+        where there are not two neighbours in ``pictures``).
+        """
+        here = eight_bit(self._luma(pictures[i]))
+        sides = [
+            dense_flow(here, eight_bit(self._luma(pictures[j])), preset=cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+            * np.float32(j - i)
+            for j in self.analysis.neighbours(i)
+            if j in pictures
+        ]
+        if not sides:
+            return resize_flow(motion_by_homography(self.analysis, i), self.size), None
+        motion = cv2.GaussianBlur(np.mean(sides, axis=0, dtype=np.float32), (0, 0), 3.0)
+        if len(sides) < 2:
+            return motion, None
+        return motion, cv2.GaussianBlur(sides[1] - sides[0], (0, 0), 8.0)
+
     # --- at working size ----------------------------------------------------------------------------------------
 
     def _luma(self, picture: Array) -> Array:
         return reduced(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), self.size)
-
-    def _motion(self, i: int, lumas: Mapping[int, Array]) -> Array:
-        """Motion per frame interval at frame ``i``: half the difference of the flows to its two neighbours."""
-        here = eight_bit(lumas[i])
-        sides = [
-            dense_flow(here, eight_bit(other), preset=cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) * np.float32(j - i)
-            for j, other in lumas.items()
-            if j != i
-        ]
-        if not sides:
-            whole = motion_by_homography(self.analysis, i)
-            return resize_flow(whole, self.size)
-        return cv2.GaussianBlur(np.mean(sides, axis=0, dtype=np.float32), (0, 0), 3.0)
 
     def _reblur(self, sharp: Array, blur: Array) -> Array:
         return ops.reblur(sharp, blur, transfer=self.transfer, threads=self.threads)  # type: ignore[arg-type]

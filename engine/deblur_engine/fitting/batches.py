@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random crops of the pairs, mirrored and transposed, as batches of tensors on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .pairs import Pair
+
+__all__ = ["Batch", "Batches"]
+
+_NO_REFERENCE = 0.25  # share of crops shown without their reference: the same file must work on a single frame
+_NO_MOTION = 0.08  # share of crops shown without their motion
+_TRIES = 4  # places looked at for a crop, of which the one with most to restore is taken ...
+_ANYWHERE = 0.3  # ... but for this share, taken where it fell: flat and sharp areas must stay as they are
+_CELL = 16  # pixels, of the maps of what there is to restore
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Float32 tensors: ``inputs`` as ``DeblurNet.forward`` takes them, and the ``sharp`` frame [N, 3, H, W]."""
+
+    inputs: tuple[Tensor, Tensor, Tensor, Tensor]
+    sharp: Tensor
+
+
+class Batches:
+    """Draws batches from pairs that are kept on the device as float16."""
+
+    def __init__(self, pairs: Sequence[Pair], crop: int, batch: int, device: torch.device, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._batch = batch
+        smallest = min(min(pair.frame.shape[:2]) for pair in pairs)
+        self._crop = min(crop, smallest)
+        # Channels of a pair side by side, so that one slice cuts all: frame, sharp, reference, confidence, motion.
+        self._pairs = [
+            torch.from_numpy(
+                np.concatenate([p.frame, p.sharp, p.reference, p.confidence, p.motion], 2).transpose(2, 0, 1).copy()
+            ).to(device)
+            for p in pairs
+        ]
+        self._need = [_need(p) for p in pairs]
+
+    def draw(self) -> Batch:
+        """One batch; the same sequence of batches for the same seed."""
+        rng, side = self._rng, self._crop
+        pieces = []
+        for index in rng.integers(len(self._pairs), size=self._batch):
+            pair = self._pairs[int(index)]
+            y, x = self._place(int(index), pair.shape[1], pair.shape[2])
+            pieces.append(_turned(pair[:, y : y + side, x : x + side].float(), int(rng.integers(8))))
+        stacked = torch.stack(pieces)
+        draws = rng.random((2, self._batch)).astype(np.float32)
+        with_reference = torch.from_numpy((draws[0] >= _NO_REFERENCE).astype(np.float32)).to(stacked.device)
+        with_motion = torch.from_numpy((draws[1] >= _NO_MOTION).astype(np.float32)).to(stacked.device)
+        with_reference, with_motion = with_reference.view(-1, 1, 1, 1), with_motion.view(-1, 1, 1, 1)
+        frame, sharp, reference, confidence, motion = torch.split(stacked, [3, 3, 3, 1, 2], 1)
+        inputs = (frame, reference * with_reference, confidence * with_reference, motion * with_motion)
+        return Batch(tuple(t.contiguous(memory_format=torch.channels_last) for t in inputs), sharp)  # type: ignore[arg-type]
+
+    def _place(self, index: int, height: int, width: int) -> tuple[int, int]:
+        """The top left corner of a crop of a pair."""
+        rng, side = self._rng, self._crop
+        places = [(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))) for _ in range(_TRIES)]
+        if rng.random() < _ANYWHERE:
+            return places[0]
+
+        def need(place: tuple[int, int]) -> float:
+            top, left = place[0] // _CELL, place[1] // _CELL
+            return float(self._need[index][top : top + side // _CELL + 1, left : left + side // _CELL + 1].mean())
+
+        return max(places, key=need)
+
+    def state(self) -> dict[str, object]:
+        """Where the random sequence stands, for a checkpoint."""
+        return dict(self._rng.bit_generator.state)
+
+    def restore(self, state: dict[str, object]) -> None:
+        self._rng.bit_generator.state = state
+
+
+def _need(pair: Pair) -> np.ndarray:
+    """How far a pair's blurred frame is from the sharp one, by cells."""
+    off = np.abs(pair.frame.astype(np.float32) - pair.sharp.astype(np.float32)).mean(2)
+    height, width = off.shape
+    off = np.pad(off, ((0, -height % _CELL), (0, -width % _CELL)))
+    return off.reshape(off.shape[0] // _CELL, _CELL, -1, _CELL).mean((1, 3))
+
+
+def _turned(piece: Tensor, way: int) -> Tensor:
+    """One of the eight mirrorings and quarter turns of a crop; its blur vectors (the last two channels) turn along."""
+    if way & 1:
+        piece = piece.flip(2)
+        piece[-2] = -piece[-2]
+    if way & 2:
+        piece = piece.flip(1)
+        piece[-1] = -piece[-1]
+    if way & 4:
+        piece = piece.transpose(1, 2)
+        piece = torch.cat([piece[:-2], piece[-1:], piece[-2:-1]])
+    return piece

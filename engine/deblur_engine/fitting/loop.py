@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fitting loop: steps on random crops, a running mean of the weights, and a watch on held-out pairs."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..errors import OutOfMemory
+from ..settings import FitSettings
+from ..task import Task
+from .batches import Batches
+from .held_out import HeldOut
+from .losses import restoration_loss
+from .network import DeblurNet
+from .pairs import Pair
+
+__all__ = ["FittingLoop", "Progress"]
+
+_WARM_UP = 40  # steps over which the learning rate rises
+_LOOKS = 12  # at the held-out pairs, over the whole fit
+_CLIP_NORM = 0.5
+
+
+@dataclass
+class Progress:
+    """How far a fit is; goes into the checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0  # spent in steps, over all runs
+    best_gain: float = -math.inf  # dB over the input on held-out pairs
+    best_step: int = 0
+
+
+class FittingLoop:
+    """Fits ``DeblurNet`` to pairs. ``run`` may be called again after ``restore``; ``best`` is the result."""
+
+    def __init__(
+        self, pairs: Sequence[Pair], held_out: HeldOut, settings: FitSettings, device: torch.device
+    ) -> None:
+        self.settings = settings
+        self.device = device
+        self.held_out = held_out
+        torch.manual_seed(settings.seed)
+        self.network = DeblurNet(int(settings.width or 24)).to(device, memory_format=torch.channels_last)
+        self.mean = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.best = copy.deepcopy(self.mean)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), settings.learning_rate, betas=(0.9, 0.95), weight_decay=1e-4, fused=device.type == "cuda"
+        )
+        self.batches = Batches(pairs, settings.crop, settings.batch, device, settings.seed + 1)
+        self.progress = Progress()
+
+    def start_from_network(self) -> None:
+        """Let the running mean and the best so far begin at the network's weights (a warm start)."""
+        self.mean.load_state_dict(self.network.state_dict())
+        self.best.load_state_dict(self.network.state_dict())
+
+    def run(self, task: Task, budget: float, on_look: Callable[[], None] | None = None) -> None:
+        """Step until the settings' steps or ``budget`` seconds (of this run and those before) are used up.
+
+        ``on_look`` is called each time the held-out pairs have been looked at (to save a checkpoint). Raises
+        ``Cancelled`` at a step's end.
+        """
+        steps = int(self.settings.steps or 1)
+        progress, looked = self.progress, self._share(budget)
+        last = time.perf_counter()
+        loss = math.nan
+        while (share := self._share(budget)) < 1.0:
+            for group in self.optimiser.param_groups:
+                group["lr"] = self._rate(share)
+            loss = self._step()
+            now = time.perf_counter()
+            progress.seconds, last = progress.seconds + now - last, now
+            progress.step += 1
+            if share - looked >= 1.0 / _LOOKS:
+                looked = share
+                self._look()
+                if on_look is not None:
+                    on_look()
+            gain = {} if math.isinf(progress.best_gain) else {"held_out_gain_db": round(progress.best_gain, 2)}
+            task.report("fit", round(share * steps), steps, "steps", loss=loss, step=progress.step, **gain)
+        self._look()
+
+    def _share(self, budget: float) -> float:
+        """How much of the fit is done, 0..1, by whichever of steps and time is further on."""
+        return max(self.progress.step / int(self.settings.steps or 1), self.progress.seconds / max(budget, 1e-3))
+
+    def _rate(self, share: float) -> float:
+        warm = min(1.0, (self.progress.step + 1) / _WARM_UP)
+        return self.settings.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+    def _step(self) -> float:
+        batch = self.batches.draw()
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                restored = self.network(*batch.inputs)
+            loss = restoration_loss(restored, batch.sharp)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+        except torch.OutOfMemoryError as problem:
+            raise OutOfMemory(
+                f"fitting ran out of memory on {self.device}", hint="a smaller --crop or --batch, or --device cpu"
+            ) from problem
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM)
+        self.optimiser.step()
+        keep = min(0.995, (1 + self.progress.step) / (10 + self.progress.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.mean.parameters()), list(self.network.parameters()), 1 - keep)
+        return float(loss.detach())
+
+    def _look(self) -> None:
+        """Measure the running mean on the held-out pairs, and keep it if it is the best so far."""
+        gain = self.held_out.gain(self.mean, self.device)
+        if gain > self.progress.best_gain:
+            self.progress.best_gain, self.progress.best_step = gain, self.progress.step
+            self.best.load_state_dict(self.mean.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        """Everything that ``restore`` needs to go on as if nothing had happened."""
+        return {
+            "network": self.network.state_dict(),
+            "mean": self.mean.state_dict(),
+            "best": self.best.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "batches": self.batches.state(),
+            "progress": self.progress.__dict__.copy(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.mean.load_state_dict(state["mean"])
+        self.best.load_state_dict(state["best"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.batches.restore(state["batches"])
+        self.progress = Progress(**state["progress"])

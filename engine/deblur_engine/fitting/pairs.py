@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training pairs: sharp frames of the clip, blurred as the clip is blurred, each with its aligned references.
+
+The references are aligned to the synthetic blurry frame by the very code that aligns them to real ones, so that the
+network meets the aligner's true errors; the sharp frame itself is never among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .. import ops
+from ..analysis import Aligner, Alignment, Analysis
+from ..analysis.flow import resize_flow
+from ..errors import NoBenefit
+from ..media import Clip
+from ..task import Task
+
+__all__ = ["Pair", "as_recorded", "expose", "make_pairs"]
+
+Array = npt.NDArray[np.float32]
+
+_PIXELS_KEPT = 640 * 640  # of each pair: larger frames are cut to a piece of about this many pixels
+_IDENTITY = 0.08  # share of pairs without blur that are said to have none
+_FALSE_ALARM = 0.06  # share of pairs without blur that are said to have some
+_STEPPED = 0.5  # share of pairs whose exposure is a few discrete steps, as retimed (frame-blended) footage has
+_OTHERS = 24  # frames kept decoded while pairs are made
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One training example, float16 [H, W, C] each (0..1, pixels), of a piece of a frame."""
+
+    frame: npt.NDArray[np.float16]  # blurred
+    sharp: npt.NDArray[np.float16]
+    reference: npt.NDArray[np.float16]
+    confidence: npt.NDArray[np.float16]  # [H, W, 1]
+    motion: npt.NDArray[np.float16]
+    weight: npt.NDArray[np.float16]  # [H, W, 1], pass-through weight as at render time
+    target: int  # the sharp frame that it was made from
+
+
+class _Frames:
+    """Pictures of a clip by number; the most recent stay decoded."""
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+        self._kept: dict[int, Array] = {}
+
+    def get(self, numbers: Sequence[int]) -> dict[int, Array]:
+        missing = [n for n in numbers if n not in self._kept]
+        if missing:
+            for n, frame in self._clip.read(missing).items():
+                self._kept[n] = frame.rgb
+        found = {n: self._kept.pop(n) for n in dict.fromkeys(numbers)}
+        self._kept.update(found)  # now the most recent
+        for n in list(self._kept)[: max(0, len(self._kept) - _OTHERS)]:
+            del self._kept[n]
+        return found
+
+
+def make_pairs(
+    clip: Clip, analysis: Analysis, aligner: Aligner, count: int, seed: int, task: Task
+) -> Iterator[Pair]:
+    """Yield ``count`` pairs, spread over the clip's scenes; the same for the same seed.
+
+    Raises ``NoBenefit`` if the clip has no blurry frame or no two sharp ones in a scene with them.
+    """
+    rng = np.random.default_rng(seed)
+    blurry = np.flatnonzero(analysis.blurry)
+    if not len(blurry):
+        raise NoBenefit(f"{clip.info.path.name}: no frame is blurred by its motion", hint="it needs no deblurring")
+    scenes = set(analysis.scene[blurry].tolist())
+    targets = np.array([j for j in np.flatnonzero(analysis.sharp) if int(analysis.scene[j]) in scenes])
+    if not len(targets):
+        raise NoBenefit(
+            f"{clip.info.path.name}: no sharp frame in the scenes with blurry ones",
+            hint="fitting learns from the clip's own sharp frames; give it a longer cut of the shot",
+        )
+    # In the clip's order, so that decoding mostly goes forward; a target recurs with other blur and references.
+    chosen = np.sort(targets[np.arange(count) * len(targets) // count if count < len(targets) else np.arange(count) % len(targets)])
+    frames = _Frames(clip)
+    for done, target in enumerate(chosen.tolist()):
+        same = [int(b) for b in blurry if analysis.scene[b] == analysis.scene[target]]
+        near = sorted(same, key=lambda b: abs(b - target))[:8]
+        yield _pair(frames, analysis, aligner, target, int(rng.choice(near)), rng)
+        task.report("pairs", done + 1, count, "pairs")
+
+
+def _pair(
+    frames: _Frames, analysis: Analysis, aligner: Aligner, target: int, blurry: int, rng: np.random.Generator
+) -> Pair:
+    """The pair of one sharp frame, blurred as the frame ``blurry`` is."""
+    around = (blurry, *analysis.neighbours(blurry))
+    references = _references(analysis, target, blurry, rng)
+    pictures = frames.get([*around, target, *references])
+    interval, _ = aligner.interval(blurry, {j: pictures[j] for j in around})
+    sharp = pictures[target]
+    height, width = sharp.shape[:2]
+    draw = rng.random()
+    true_exposure = float(np.clip(_exposure(analysis, blurry) * rng.uniform(0.7, 1.7), 0.08, 1.0))
+    if draw < _IDENTITY:
+        interval = interval * np.float32(0)
+    blur = resize_flow(interval, (width, height)) * np.float32(true_exposure)
+    if draw < _IDENTITY + _FALSE_ALARM:
+        blurred = sharp
+    else:
+        blurred = expose(sharp, blur, aligner.transfer, rng)
+    blurred = as_recorded(blurred, rng)
+    told = _misjudged(interval, rng)
+    estimate = float(np.clip(true_exposure * rng.uniform(0.6, 1.6), 0.05, 1.0))
+    alignment = aligner.fuse(target, blurred, told, {j: pictures[j] for j in references}, estimate)
+    return _cut(blurred, sharp, alignment, target, rng)
+
+
+def _exposure(analysis: Analysis, i: int) -> float:
+    """Frame ``i``'s exposure fraction, or the clip's typical one where the frame did not tell."""
+    known = analysis.exposure[analysis.blurry & (analysis.exposure > 0)]
+    own = float(analysis.exposure[i])
+    return own if own > 0 else float(np.median(known)) if len(known) else 0.5
+
+
+def _references(analysis: Analysis, target: int, blurry: int, rng: np.random.Generator) -> list[int]:
+    """References for ``target`` as far away as those of a real blurry frame are.
+
+    Sharp frames come in runs, where the next one is close by; a blurry frame's are farther off.
+    """
+    nearest = analysis.references_for(blurry, 1)
+    least = abs(nearest[0] - blurry) if nearest else 1
+    everything = analysis.references_for(target, 2 * analysis.reach)
+    far = [j for j in everything if abs(j - target) >= least]
+    found = (far or list(everything))[: analysis.references]
+    if len(found) > 1 and rng.random() < 0.3:
+        found = found[1:]  # the nearest is not always there
+    return found
+
+
+def expose(sharp: Array, blur: Array, transfer: str | None, rng: np.random.Generator) -> Array:
+    """``sharp`` integrated over the exposure along curved paths, in linear light."""
+    samples: int | None = None
+    if rng.random() < _STEPPED:
+        samples = int(rng.choice([3, 5]))
+        # The same spread as that of an even exposure: the variance of n evenly spaced steps is (1 - 1/n²)/12.
+        blur = blur / np.float32(np.sqrt(1 - 1 / samples**2))
+    turn = rng.normal(0, 0.15)
+    curvature = np.stack([-blur[..., 1], blur[..., 0]], -1) * np.float32(turn)
+    return ops.reblur(sharp, np.ascontiguousarray(blur), curvature, samples, transfer=transfer)  # type: ignore[arg-type]
+
+
+def as_recorded(picture: Array, rng: np.random.Generator) -> Array:
+    """Noise, rounding and, in half of the cases, a codec's loss; then clipped as a camera does."""
+    noisy = picture + rng.normal(0, rng.uniform(0, 0.006), picture.shape).astype(np.float32)
+    code = np.clip(noisy * 255 + 0.5, 0, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        quality = int(rng.integers(80, 97))
+        _, stream = cv2.imencode(".jpg", code, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        code = cv2.imdecode(stream, cv2.IMREAD_COLOR)
+    return code.astype(np.float32) / np.float32(255)
+
+
+def _misjudged(interval: Array, rng: np.random.Generator) -> Array:
+    """Motion as the flow to blurry neighbours would have it: off in length, direction and, smoothly, from place to place."""
+    height, width = interval.shape[:2]
+    turn, factor = rng.normal(0, 0.08), rng.uniform(0.85, 1.15)
+    cos, sin = np.float32(factor * np.cos(turn)), np.float32(factor * np.sin(turn))
+    turned = np.stack([cos * interval[..., 0] - sin * interval[..., 1], sin * interval[..., 0] + cos * interval[..., 1]], -1)
+    coarse = rng.normal(0, 1, (4, 6, 2)).astype(np.float32)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    length = float(np.mean(np.hypot(interval[..., 0], interval[..., 1])))
+    return np.ascontiguousarray(turned + smooth * np.float32(rng.uniform(0, 0.15) * length))
+
+
+def _cut(blurred: Array, sharp: Array, alignment: Alignment, target: int, rng: np.random.Generator) -> Pair:
+    """The pair, of a piece of the frame if the frame is large."""
+    height, width = sharp.shape[:2]
+    factor = min(1.0, float(np.sqrt(_PIXELS_KEPT / (height * width))))
+    h, w = max(1, int(height * factor)), max(1, int(width * factor))
+    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+
+    def piece(values: Array) -> npt.NDArray[np.float16]:
+        inside = values[y : y + h, x : x + w]
+        return (inside[..., None] if inside.ndim == 2 else inside).astype(np.float16)
+
+    return Pair(
+        piece(blurred),
+        piece(sharp),
+        piece(alignment.reference),
+        piece(alignment.confidence),
+        piece(alignment.motion),
+        piece(alignment.weight),
+        target,
+    )

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the warm start that ships with the package was trained, so that anyone can do it again.
+
+    python -m deblur_engine.fitting.pretrain --minutes 60 --out warm_start.safetensors PICTURES...
+
+``PICTURES`` are sharp photographs (any format that OpenCV reads) or clips whose frames are sharp; folders are searched.
+From each a crop is taken, moved and blurred at random, and given a reference that is warped by a random error, so that
+what is learned is how to undo motion blur along a roughly known path, and how far to believe a reference. Fitting then
+replaces these guesses by the clip's own blur and its aligner's own errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .. import ops
+from ..media import open_clip
+from .losses import restoration_loss
+from .network import DeblurNet
+from .pairs import as_recorded, expose
+from .warm_start import save_warm_start
+
+__all__ = ["main", "sample"]
+
+Array = npt.NDArray[np.float32]
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
+_CLIPS = {".mp4", ".mov", ".mkv"}
+_MARGIN = 32  # pixels around the crop, for blur that reaches in from outside
+_BATCH = 8
+
+
+def read_pictures(paths: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
+    """Sharp RGB pictures, uint8: photographs at several sizes (crisp, since they are reduced), every 12th frame of clips."""
+    found: list[npt.NDArray[np.uint8]] = []
+    for path in sorted(paths):
+        if path.suffix.lower() in _CLIPS:
+            with open_clip(path) as clip:
+                found += [
+                    np.round(np.clip(f.rgb, 0, 1) * 255).astype(np.uint8) for f in clip.frames() if f.index % 12 == 0
+                ]
+            continue
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            continue
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        for side in (1600, 960, 600):
+            factor = side / max(rgb.shape[:2])
+            if factor <= 0.8:
+                found.append(cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA))
+    return found
+
+
+def sample(picture: npt.NDArray[np.uint8], side: int, rng: np.random.Generator) -> npt.NDArray[np.float16] | None:
+    """One example, float16 [side, side, 12]: frame, sharp, reference (3 each), confidence (1), motion (2).
+
+    None where the crop shows nothing to learn from.
+    """
+    large = side + 2 * _MARGIN
+    height, width = picture.shape[:2]
+    if min(height, width) < large:
+        return None
+    y, x = int(rng.integers(height - large + 1)), int(rng.integers(width - large + 1))
+    sharp = picture[y : y + large, x : x + large].astype(np.float32) / np.float32(255)
+    if sharp.std() < 0.03:
+        return None
+    exponent = np.float32(rng.uniform(0.75, 1.3))
+    sharp = np.ascontiguousarray(sharp**exponent)
+    blur = _motion(large, rng)
+    frame = as_recorded(sharp if rng.random() < 0.08 else expose(sharp, blur, "srgb", rng), rng)
+    told = _told(blur, rng)
+    reference, confidence = _reference(sharp, frame, told, rng)
+    stacked = np.concatenate([frame, sharp, reference, confidence[..., None], told], 2)
+    return stacked[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN].astype(np.float16)
+
+
+def _smooth(side: int, nodes: int, channels: int, rng: np.random.Generator) -> Array:
+    coarse = rng.normal(0, 1, (nodes, nodes, channels)).astype(np.float32)
+    return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC).reshape(side, side, channels)
+
+
+def _motion(side: int, rng: np.random.Generator) -> Array:
+    """Blur vectors of a handheld camera: one direction mostly, some turning and parallax; 1 to 40 pixels."""
+    length = float(np.exp(rng.uniform(math.log(1.0), math.log(40.0)))) * (0.0 if rng.random() < 0.04 else 1.0)
+    angle = rng.uniform(0, 2 * math.pi)
+    main = np.float32([length * math.cos(angle), length * math.sin(angle)])
+    return np.ascontiguousarray(main + _smooth(side, 3, 2, rng) * np.float32(rng.uniform(0, 0.25) * length))
+
+
+def _told(blur: Array, rng: np.random.Generator) -> Array:
+    """The motion as an analysis would have it: its length, its direction and its places are off."""
+    if rng.random() < 0.08:
+        return np.zeros_like(blur)
+    turn, factor = rng.normal(0, 0.12), float(np.exp(rng.normal(0, 0.2)))
+    cos, sin = np.float32(factor * math.cos(turn)), np.float32(factor * math.sin(turn))
+    turned = np.stack([cos * blur[..., 0] - sin * blur[..., 1], sin * blur[..., 0] + cos * blur[..., 1]], -1)
+    length = float(np.hypot(blur[..., 0], blur[..., 1]).mean())
+    return np.ascontiguousarray(turned + _smooth(len(blur), 4, 2, rng) * np.float32(rng.uniform(0, 0.2) * length + 0.1))
+
+
+def _reference(sharp: Array, frame: Array, told: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """A reference with the errors that alignment makes, and a confidence of the aligner's kind in it."""
+    side = len(sharp)
+    if rng.random() < 0.45:
+        return np.zeros_like(sharp), np.zeros((side, side), np.float32)
+    error = _smooth(side, int(rng.choice([2, 4, 8, 16])), 2, rng) * np.float32(np.exp(rng.uniform(-3.0, 1.5)))
+    reference = ops.warp(sharp, np.ascontiguousarray(error), mode="bicubic")
+    if rng.random() < 0.4:  # something in the way
+        y, x = rng.integers(0, side, 2)
+        reference[y : y + side // 3, x : x + side // 3] = sharp[::-1][y : y + side // 3, x : x + side // 3]
+    again = ops.reblur(reference, told)
+    residual = cv2.GaussianBlur(np.square(again - frame).mean(2), (0, 0), 6.0)
+    change = cv2.GaussianBlur(np.square(reference - frame).mean(2), (0, 0), 6.0)
+    caution = np.float32(rng.uniform(1.0, 2.5))
+    confidence = np.clip(1 - caution * np.maximum(residual, 1.5e-5) / (change + 1e-9), 0, 1)
+    return reference, confidence.astype(np.float32)
+
+
+def _examples(pictures: Sequence[npt.NDArray[np.uint8]], count: int, side: int, rng: np.random.Generator) -> torch.Tensor:
+    # Every photograph counts alike whatever its size; a large one has more different crops all the same.
+    pool: list[npt.NDArray[np.float16]] = []
+    while len(pool) < count:
+        made = sample(pictures[int(rng.integers(len(pictures)))], side, rng)
+        if made is not None:
+            pool.append(made)
+    return torch.from_numpy(np.stack(pool).transpose(0, 3, 1, 2).copy())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train and write the warm start; see the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--width", type=int, default=24)
+    parser.add_argument("--crop", type=int, default=96)
+    parser.add_argument("--pool", type=int, default=1200, help="examples made at a time")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    paths = [
+        inside
+        for path in options.pictures
+        for inside in (path.rglob("*") if path.is_dir() else [path])
+        if inside.suffix.lower() in _PICTURES | _CLIPS
+    ]
+    pictures = read_pictures(paths)
+    if not pictures:
+        parser.error("none of these can be read as a sharp picture large enough")
+    rng = np.random.default_rng(options.seed)
+    torch.manual_seed(options.seed)
+    device = torch.device(options.device)
+    network = DeblurNet(options.width).to(device, memory_format=torch.channels_last)
+    mean = DeblurNet(options.width).to(device)
+    mean.load_state_dict(network.state_dict())
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=1e-4)
+    started, step, pool, used, shown = time.perf_counter(), 0, None, 0, 0.0
+    order = np.arange(0)
+    while (share := (time.perf_counter() - started) / (options.minutes * 60)) < 1:
+        if pool is None or used + _BATCH > len(order):
+            if pool is None or step * _BATCH % (3 * options.pool) < _BATCH:  # each example is seen three times
+                pool = _examples(pictures, options.pool, options.crop, rng)
+            order, used = rng.permutation(len(pool)), 0
+        rate = 2e-3 * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        picked = pool[torch.from_numpy(order[used : used + _BATCH])].to(device).float()
+        used += _BATCH
+        frame, sharp, reference, confidence, motion = torch.split(picked, [3, 3, 3, 1, 2], 1)
+        restored = network(*(t.contiguous(memory_format=torch.channels_last) for t in (frame, reference, confidence, motion)))
+        loss = restoration_loss(restored, sharp)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 0.5)
+        optimiser.step()
+        step += 1
+        with torch.no_grad():
+            keep = min(0.999, (1 + step) / (10 + step))
+            torch._foreach_lerp_(list(mean.parameters()), list(network.parameters()), 1 - keep)
+            before = -10 * math.log10(float((frame - sharp).square().mean()) + 1e-9)
+            after = -10 * math.log10(float((restored - sharp).square().mean()) + 1e-9)
+            shown += (after - before - shown) * min(0.02, 1)
+        if step % 100 == 0:
+            print(f"step {step}  {share:.0%}  loss {loss.item():.4f}  gain over the input, running {shown:+.2f} dB", flush=True)
+            save_warm_start(mean, options.out)
+    save_warm_start(mean, options.out)
+
+
+if __name__ == "__main__":
+    main()
