@@ -12,6 +12,8 @@ from typing import Any
 class FakeMetadata:
     held_out: dict[str, float] = field(default_factory=lambda: {"gain_db": 1.5})
 
+    recipe: dict[str, str] = field(default_factory=lambda: {"trained_on": "cuda:1"})
+
     def to_dict(self) -> dict[str, Any]:
         return {"held_out": self.held_out, "recipe": {"preset": "standard"}}
 
@@ -20,6 +22,7 @@ class FakeMetadata:
 class FakeFit:
     path: Path
     metadata: FakeMetadata = field(default_factory=FakeMetadata)
+    seconds: float = 187.0
 
 
 @dataclass

@@ -42,8 +42,8 @@ def test_rates(value, text):
 
 
 def test_figures_are_worded():
-    values = {"loss": 0.0123456, "held_out_gain_db": 1.234, "fps": 23.976, "stage": "warm"}
-    assert wording.figures(values) == "loss 0.01235  held-out gain +1.23 dB  23.98 fps  stage warm"
+    values = {"loss": 0.0123456, "held_out_gain_db": 1.234, "fps": 23.976, "stage": "warm", "blend_psnr": 30.0}
+    assert wording.figures(values) == "loss 0.01235  held-out gain +1.23 dB  23.98 fps  stage warm  blend PSNR 30.00 dB"
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1))

@@ -31,7 +31,7 @@ def test_fit_hands_on_its_options_and_prints_the_path(run, replace_engine, tmp_p
     assert (seen["clip"], seen["out"], seen["overwrite"]) == ("my clip.mov", None, True)
     assert (settings.preset, settings.minutes, settings.seed, settings.device) == ("draft", 2.5, 7, "cuda:1")
     assert (settings.threads, settings.frames, settings.references) == (3, FrameRange(1, 100, 2), 2)
-    assert "2.0 KiB" in ran.err and "gain +1.50 dB" in ran.err
+    assert "2.0 KiB" in ran.err and "fitted on cuda:1 in 3:07" in ran.err and "gain +1.50 dB" in ran.err
     assert ran.err.rstrip().endswith("next: deblur-engine render 'my clip.mov'")
 
 

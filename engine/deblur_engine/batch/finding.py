@@ -48,7 +48,9 @@ def find_clips(named: Iterable[str | os.PathLike[str]]) -> list[str]:
     for each_named in named:
         name = os.fspath(each_named)
         if os.path.isdir(name):
-            clips.extend(_clips_among(sorted(os.path.join(name, each) for each in os.listdir(name))) or [name])
+            clips.extend(
+                _clips_among(sorted(os.path.normpath(os.path.join(name, each)) for each in os.listdir(name))) or [name]
+            )
         elif not os.path.exists(name) and glob.has_magic(name):
             clips.extend(_clips_among(sorted(glob.glob(name, recursive=True))) or [name])
         else:

@@ -57,8 +57,10 @@ def _going(pace: Pace, unit: str) -> list[str]:
         parts.append(f"{wording.rate(pace.rate)}{unit and ' '}{unit}/s")
     if pace.remaining:
         parts.append(f"{wording.duration(pace.remaining)} left")
-    if pace.event.figures:
-        parts.append(wording.figures(pace.event.figures))
+    # A rate of its own that the stage reports is this one again.
+    said = {name: value for name, value in pace.event.figures.items() if name != "fps" or pace.rate is None}
+    if said:
+        parts.append(wording.figures(said))
     return parts
 
 

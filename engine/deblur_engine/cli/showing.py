@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -57,7 +56,7 @@ _STATUS = {
 
 def table(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> Table:
     """Plain columns without frames: they can be read by people, cut and awk alike."""
-    shown = Table(box=box.SIMPLE_HEAD if headings else None, show_header=bool(headings), pad_edge=False, padding=(0, 2))
+    shown = Table(box=None, show_header=bool(headings), pad_edge=False, padding=(0, 2))
     made = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
     for number in range(max(map(len, made), default=0)):
         shown.add_column(headings[number] if headings else "", overflow="fold", no_wrap=number == 0)
@@ -72,14 +71,18 @@ def _state(name: str) -> Text:
 
 def fit_data(fitted: FitResult) -> dict[str, Any]:
     """A fit for machines."""
-    return {"model": fitted.path, "metadata": fitted.metadata.to_dict()}
+    return {"model": fitted.path, "seconds": fitted.seconds, "metadata": fitted.metadata.to_dict()}
 
 
 def fit_summary(fitted: FitResult) -> list[str]:
     """A fit for people."""
     size = wording.size(os.path.getsize(fitted.path))
     figures = wording.figures(_numbers(fitted.metadata.held_out))
-    return [f"wrote {fitted.path} ({size})", *([f"on held-out sharp patches: {figures}"] if figures else [])]
+    device = fitted.metadata.recipe.get("trained_on", "an unknown device")
+    return [
+        f"wrote {fitted.path} ({size}), fitted on {device} in {wording.duration(fitted.seconds)}",
+        *([f"on held-out sharp patches: {figures}"] if figures else []),
+    ]
 
 
 def render_data(rendered: RenderResult) -> dict[str, Any]:

@@ -55,6 +55,8 @@ def figures(values: Mapping[str, float | str]) -> str:
 def _figure(name: str, value: float | str) -> str:
     if name.endswith("_db") and not isinstance(value, str):
         return f"{name.removesuffix('_db').replace('held_out', 'held-out').replace('_', ' ')} {value:+.2f} dB"
+    if name.endswith("psnr") and not isinstance(value, str):
+        return f"{name.removesuffix('psnr').replace('_', ' ')}PSNR {value:.2f} dB"
     if name == "fps":
         return f"{number(value)} fps"
     return f"{name.replace('_', ' ')} {number(value)}"
