@@ -61,6 +61,29 @@ DEBLUR_FN void store(float* p, V v) {
     std::memcpy(p, &v, sizeof v);
 }
 
+// Four neighbouring lanes of eight, from lane FIRST on; of two fours taken as eight.
+#if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
+template <int FIRST>
+DEBLUR_FN f4 part(f8 v) {
+    return __builtin_shufflevector(v, v, FIRST, FIRST + 1, FIRST + 2, FIRST + 3);
+}
+template <int FIRST>
+DEBLUR_FN f4 joined(f4 a, f4 b) {
+    return __builtin_shufflevector(a, b, FIRST, FIRST + 1, FIRST + 2, FIRST + 3);
+}
+#else
+template <int FIRST>
+DEBLUR_FN f4 part(f8 v) {
+    return f4{v[FIRST], v[FIRST + 1], v[FIRST + 2], v[FIRST + 3]};
+}
+template <int FIRST>
+DEBLUR_FN f4 joined(f4 a, f4 b) {
+    float both[8];
+    store(both, a), store(both + 4, b);
+    return load<f4>(both + FIRST);
+}
+#endif
+
 // The vector that one pixel of C channels travels in.
 template <int C>
 struct PixelOf;
@@ -92,9 +115,14 @@ DEBLUR_FN typename PixelOf<C>::V load_pixel(const float* p) {
     }
 }
 
+// Storing three channels as four floats spills into the pixel behind, which is stored next: not so after the `last`.
 template <int C>
-DEBLUR_FN void store_pixel(float* p, typename PixelOf<C>::V v) {
-    std::memcpy(p, &v, C * sizeof(float));
+DEBLUR_FN void store_pixel(float* p, typename PixelOf<C>::V v, bool last) {
+    if (C == 3 && last) {
+        std::memcpy(p, &v, 3 * sizeof(float));
+    } else {
+        store(p, v);
+    }
 }
 
 }  // namespace deblur

@@ -60,6 +60,9 @@ DEBLUR_FN Axis<TAPS> axis_taps(float x, int size) {
     // Towards minus infinity, without a library call.
     int base = static_cast<int>(cut);
     base -= static_cast<float>(base) > cut ? 1 : 0;
+    // At the last pixel the pair before it serves as well, with all the weight on its second: taps side by side, which
+    // the CPU reads with one vector.
+    if constexpr (BORDER == Border::replicate && TAPS == 2) base = larger(smaller(base, size - 2), 0);
     const float f = cut - static_cast<float>(base);
 
     Axis<TAPS> axis;

@@ -31,20 +31,76 @@ void work_out(const float* dx, const float* dy, int x0, int y0, int count, int w
     }
 }
 
+// Down the columns first, then across them: the same order in every path and in the CUDA kernel, for the same bits.
 // `Whole` promises that a float behind every pixel read may be read too (see load_pixel).
 template <int C, int STEP, int TAPS, bool Whole>
 void gather(const float* image, int64_t row, const BlockTaps<TAPS>& t, int count, float* out) {
     typedef typename PixelOf<C>::V V;
     for (int i = 0; i < count; ++i) {
+        const float* lines[TAPS];
+        for (int j = 0; j < TAPS; ++j) lines[j] = image + t.y[j][i] * row;
         V sum{};
-        for (int j = 0; j < TAPS; ++j) {
-            const float* line = image + t.y[j][i] * row;
-            V across = t.wx[0][i] * load_pixel<C, Whole>(line + t.x[0][i] * STEP);
-            for (int k = 1; k < TAPS; ++k) across = across + t.wx[k][i] * load_pixel<C, Whole>(line + t.x[k][i] * STEP);
-            sum = j == 0 ? t.wy[j][i] * across : sum + t.wy[j][i] * across;
+        for (int k = 0; k < TAPS; ++k) {
+            const int x = t.x[k][i] * STEP;
+            V down = t.wy[0][i] * load_pixel<C, Whole>(lines[0] + x);
+            for (int j = 1; j < TAPS; ++j) down = down + t.wy[j][i] * load_pixel<C, Whole>(lines[j] + x);
+            sum = k == 0 ? t.wx[k][i] * down : sum + t.wx[k][i] * down;
         }
-        store_pixel<C>(out + i * C, sum);
+        store_pixel<C>(out + i * C, sum, i == count - 1);
     }
+}
+
+// For taps that lie side by side in memory: one vector reads those of a line together.
+template <int C, int STEP>
+void gather_pairs(const float* image, int64_t row, const BlockTaps<2>& t, int count, float* out) {
+    for (int i = 0; i < count; ++i) {
+        const float* from = image + t.x[0][i] * STEP;
+        const f8 down = t.wy[0][i] * load<f8>(from + t.y[0][i] * row) + t.wy[1][i] * load<f8>(from + t.y[1][i] * row);
+        store_pixel<C>(out + i * C, t.wx[0][i] * part<0>(down) + t.wx[1][i] * part<STEP>(down), i == count - 1);
+    }
+}
+
+void gather_fours(const float* image, int64_t row, const BlockTaps<4>& t, int count, float* out) {
+    for (int i = 0; i < count; ++i) {
+        const float* from = image + t.x[0][i] * 3;
+        const float* line = from + t.y[0][i] * row;
+        f8 a = t.wy[0][i] * load<f8>(line);
+        f4 b = t.wy[0][i] * load<f4>(line + 8);
+        for (int j = 1; j < 4; ++j) {
+            line = from + t.y[j][i] * row;
+            a = a + t.wy[j][i] * load<f8>(line);
+            b = b + t.wy[j][i] * load<f4>(line + 8);
+        }
+        const f4 upper = part<4>(a);
+        const f4 sum = t.wx[0][i] * part<0>(a) + t.wx[1][i] * part<3>(a) + t.wx[2][i] * joined<2>(upper, b) +
+                       t.wx[3][i] * joined<1>(b, b);
+        store_pixel<3>(out + i * 3, sum, i == count - 1);
+    }
+}
+
+// Whether the taps of every pixel of a block lie side by side: not so where a border folds or stops them.
+template <int TAPS>
+bool side_by_side(const BlockTaps<TAPS>& t, int count) {
+    int apart = 0;
+    for (int i = 0; i < count; ++i) apart |= t.x[TAPS - 1][i] - t.x[0][i] - (TAPS - 1);
+    return apart == 0;
+}
+
+template <int C, int STEP, int TAPS>
+void gather_block(const Interleaved& image, const BlockTaps<TAPS>& t, int count, int height, float* to) {
+    bool whole = true;
+    if constexpr (STEP == 3) {
+        int lowest = 0;  // the picture's last row is the only one whose end is the memory's end
+        for (int k = 0; k < TAPS; ++k)
+            for (int i = 0; i < count; ++i) lowest = larger(lowest, t.y[k][i]);
+        whole = lowest < height - 1;
+    }
+    if constexpr (C >= 3 && TAPS == 2)
+        if (whole && side_by_side(t, count)) return gather_pairs<C, STEP>(image.data, image.row, t, count, to);
+    if constexpr (STEP == 3 && TAPS == 4)
+        if (side_by_side(t, count)) return gather_fours(image.data, image.row, t, count, to);
+    if (whole) return gather<C, STEP, TAPS, true>(image.data, image.row, t, count, to);
+    gather<C, STEP, TAPS, false>(image.data, image.row, t, count, to);
 }
 
 template <int C, int STEP, int TAPS, Border BORDER>
@@ -64,18 +120,7 @@ void warp_rows(const WarpTask& task, const Interleaved& image, int64_t n, int64_
 
             float* first = &at(task.out, n, c0, y, x);
             float* to = direct ? first : pixels;
-            bool whole = true;
-            if constexpr (C == 3 && STEP == 3) {
-                int lowest = 0;  // the picture's last row is the only one whose end is the memory's end
-                for (int k = 0; k < TAPS; ++k)
-                    for (int i = 0; i < count; ++i) lowest = larger(lowest, taps.y[k][i]);
-                whole = lowest < height - 1;
-            }
-            if (whole) {
-                gather<C, STEP, TAPS, true>(image.data, image.row, taps, count, to);
-            } else {
-                gather<C, STEP, TAPS, false>(image.data, image.row, taps, count, to);
-            }
+            gather_block<C, STEP, TAPS>(image, taps, count, height, to);
             if (!direct)
                 for (int i = 0; i < count; ++i)
                     for (int c = 0; c < C; ++c) first[i * task.out.sw + c * task.out.sc] = pixels[i * C + c];

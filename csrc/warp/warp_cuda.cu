@@ -15,14 +15,15 @@ __global__ void warp_kernel(WarpTask t) {
         const Axis<TAPS> ax = axis_taps<TAPS, BORDER>(static_cast<float>(x) + displacement(dx), width);
         const Axis<TAPS> ay = axis_taps<TAPS, BORDER>(static_cast<float>(y) + displacement(dy), height);
         for (int64_t c = 0; c < t.image.c; ++c) {
+            const float* image = &at(t.image, n, c, 0, 0);
             float sum = 0.0f;
 #pragma unroll
-            for (int j = 0; j < TAPS; ++j) {
-                const float* line = &at(t.image, n, c, ay.index[j], 0);
-                float across = ax.weight[0] * line[ax.index[0] * t.image.sw];
+            for (int k = 0; k < TAPS; ++k) {
+                const float* column = image + ax.index[k] * t.image.sw;
+                float down = ay.weight[0] * column[ay.index[0] * t.image.sh];
 #pragma unroll
-                for (int k = 1; k < TAPS; ++k) across = across + ax.weight[k] * line[ax.index[k] * t.image.sw];
-                sum = j == 0 ? ay.weight[j] * across : sum + ay.weight[j] * across;
+                for (int j = 1; j < TAPS; ++j) down = down + ay.weight[j] * column[ay.index[j] * t.image.sh];
+                sum = k == 0 ? ax.weight[k] * down : sum + ax.weight[k] * down;
             }
             at(t.out, n, c, y, x) = sum;
         }
