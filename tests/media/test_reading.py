@@ -75,6 +75,30 @@ def test_edit_list_hides_frames(tmp_path: Path) -> None:
         assert b.notes == a.notes or all("untagged" in note for note in b.notes)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("name", ["hevc", "open-gop"])
+def test_a_clip_cut_inside_an_open_gop(name: str, suffix: str, tmp_path: Path) -> None:
+    """Its first pictures refer to ones that were cut away: numbers count what can be decoded."""
+    whole = make(next(source for source in READING if source.name == name), tmp_path)
+    cut = tmp_path / f"cut{suffix}"
+    with av.open(str(whole)) as source, av.open(str(cut), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        keys = 0
+        for packet in source.demux(source.streams.video[0]):
+            keys += packet.is_keyframe
+            if packet.size and keys >= 2:
+                packet.stream = stream
+                output.mux(packet)
+        assert keys >= 3
+    with open_clip(cut) as fresh, open_clip(cut) as played:
+        count = len(fresh)
+        random = {n: f.rgb for n, f in fresh.read([0, 1, 9, count - 1]).items()}
+        frames = list(played.frames())
+        assert len(frames) == count == len(played) > 10
+        for number, rgb in random.items():
+            np.testing.assert_array_equal(rgb, frames[number].rgb)
+
+
 def test_a_range_is_a_clip_of_its_own(tmp_path: Path) -> None:
     path = make(READING[0], tmp_path)
     with open_clip(path) as whole, open_clip(path, frames=FrameRange(10, 20, 2)) as part:

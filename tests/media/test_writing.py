@@ -7,6 +7,7 @@ import errno
 import os
 import resource
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,11 @@ import pytest
 
 from bench.roundtrip import fields_of, packets_of, trip
 from deblur_engine.errors import BadInput, OutputError, UsageError
-from deblur_engine.media import ClipWriter, open_clip
+from deblur_engine.media import ClipInfo, ClipWriter, ColourTags, open_clip
+from deblur_engine.media.atoms import MovFacts
+from deblur_engine.media.describe import VideoFacts
+from deblur_engine.media.encoders import choose_encoding
+from deblur_engine.media.hdr import HdrMetadata
 from deblur_engine.media.pixels import planes_of
 from deblur_engine.settings import FrameRange
 from media.clips import BT709, HDR10, PQ, SOURCES, Source, make
@@ -200,6 +205,38 @@ def test_cover_art_and_attachments(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "out.mkv")) as container:
         attached = [s for s in container.streams if s.type == "attachment"]
         assert [(s.name, s.data) for s in attached] == [("a.ttf", b"not really a font")]
+
+
+def test_cover_art_in_matroska(tmp_path: Path) -> None:
+    plain = make(Source("m", ".mkv", "libx264"), tmp_path)
+    png = av.CodecContext.create("png", "w")
+    png.width, png.height, png.pix_fmt, png.time_base = 16, 16, "rgb24", Fraction(1, 25)
+    cover = bytes(png.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8)))[0])
+    path = tmp_path / "cover.mkv"
+    with av.open(str(plain)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        output.add_attachment("cover.png", "image/png", cover)
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                output.mux(packet)
+    assert not write_back(path, tmp_path / "out.mkv")
+    assert packets_of(tmp_path / "out.mkv") == packets_of(path)
+    assert packets_of(path)["picture 0"][0][0] == cover
+
+
+def test_depth_goes_before_codec() -> None:
+    """This FFmpeg's VP9 encoder holds 8 bits only: a 10-bit clip becomes AV1 or HEVC rather than lose two of them."""
+    facts = VideoFacts("webm", Fraction(1, 1000), 0, 0, HdrMetadata(), None, MovFacts({}, False), False, 0)
+    info = ClipInfo(Path("c.webm"), 64, 64, 9, Fraction(25), 1.0, "vp9", "yuv420p10le", 10, ColourTags())
+    chosen = choose_encoding(info, facts, None, ".webm")
+    assert (chosen.codec, chosen.pixel_format) == ("av1", "yuv420p10le") and "the result is av1" in chosen.notes[0]
+    chosen = choose_encoding(replace(info, pixel_format="yuv444p12le", bit_depth=12), facts, None, ".mkv")
+    assert (chosen.codec, chosen.pixel_format) == ("hevc", "yuv444p12le")
+    chosen = choose_encoding(replace(info, pixel_format="yuv420p", bit_depth=8), facts, None, ".webm")
+    assert (chosen.codec, chosen.notes) == ("vp9", ())
+    chosen = choose_encoding(replace(info, codec="theora", pixel_format="yuv422p"), facts, None, ".mkv")
+    assert (chosen.codec, chosen.pixel_format) == ("h264", "yuv422p") and "theora cannot be encoded" in chosen.notes[0]
 
 
 def test_a_range_cuts_sound_chapters_and_timecode(tmp_path: Path) -> None:

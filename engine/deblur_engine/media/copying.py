@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import av.error
@@ -27,21 +29,33 @@ class Window:
         return self.first <= time and (self.end is None or time < self.end)
 
 
-def _accepted(stream: av.stream.Stream, format_name: str) -> bool:
-    """Whether a container of this format takes the stream: tried out on a header that goes nowhere."""
-    try:
-        with av.open(io.BytesIO(), "w", format=format_name) as trial:
-            _added(trial, stream)
+def _accepted(stream: av.stream.Stream, video: av.VideoStream, format_name: str) -> bool:
+    """Whether a container of this format takes the stream: tried out on a header that goes nowhere.
+
+    Tried beside the video first (MXF takes no sound alone), then alone (the video may change its codec).
+    """
+    for together in ((video, stream), (stream,)):
+        trial = av.open(io.BytesIO(), "w", format=format_name)
+        try:
+            for one in together:
+                _added(trial, one)
             trial.start_encoding()
-    except (av.error.FFmpegError, ValueError, OSError):
-        return False
-    return True
+            return True
+        except (av.error.FFmpegError, ValueError, OSError):
+            continue
+        finally:
+            with suppress(av.error.FFmpegError, OSError):  # a file without packets need not be a good one
+                trial.close()
+    return False
 
 
 def _added(output: av.container.OutputContainer, stream: av.stream.Stream) -> av.stream.Stream:
     if stream.codec_context is None:
         return output.add_stream_from_template(stream)
-    return output.add_stream_from_template(stream, opaque=True)
+    added = output.add_stream_from_template(stream, opaque=True)
+    if isinstance(stream, av.VideoStream) and stream.average_rate:
+        cast(av.VideoStream, added).codec_context.framerate = stream.average_rate  # MXF insists on a rate
+    return added
 
 
 class StreamCopier:
@@ -52,6 +66,7 @@ class StreamCopier:
     """
 
     def __init__(self, path: Path, video_index: int, mov: MovFacts, window: Window | None) -> None:
+        self._path = path
         self._container = open_container(path)
         self._video_index = video_index
         self._window = window
@@ -77,7 +92,7 @@ class StreamCopier:
 
     def refused(self, format_name: str) -> list[av.stream.Stream]:
         """The streams that such a container would not take, those that are rebuilt in another way left out."""
-        return [s for s in self.others() if self._rebuilt(s) is None and not _accepted(s, format_name)]
+        return [s for s in self.others() if self._rebuilt(s) is None and not _accepted(s, self.video, format_name)]
 
     def _rebuilt(self, stream: av.stream.Stream) -> str | None:
         """What the muxer makes anew from metadata rather than from packets."""
@@ -95,7 +110,10 @@ class StreamCopier:
         self._output = output
         if self._rebuilt(stream) is not None:
             return
-        if not _accepted(stream, output.format.name):
+        if "matroska" in output.format.name and stream.disposition & av.stream.Disposition.attached_pic:
+            self._attach(output, stream)
+            return
+        if not _accepted(stream, self.video, output.format.name):
             tag = self._tags.get(stream.id)
             what = f"{stream.type} stream #{stream.index}" + (f" ({tag})" if tag else "")
             name = stream.metadata.get("handler_name", "").strip()
@@ -107,6 +125,16 @@ class StreamCopier:
         if "mpegts" in output.format.name:
             target.id = stream.id
         self._targets[stream.index] = target
+
+    def _attach(self, output: av.container.OutputContainer, stream: av.stream.Stream) -> None:
+        """A cover picture in Matroska: FFmpeg reads it as a video stream but takes it only as an attached file."""
+        with open_container(self._path) as container:
+            wanted = container.streams[stream.index]
+            data = next((bytes(packet) for packet in container.demux(wanted) if packet.size), b"")
+        codec = stream.codec_context.name if stream.codec_context is not None else ""
+        kind = "png" if codec == "png" else "jpeg"
+        name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
+        output.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), data)
 
     def advance(self, until: Fraction | None) -> None:
         """Copy packets that are due before ``until`` seconds (None: all that are left)."""

@@ -116,6 +116,8 @@ def describe(
     interlaced_codec = context.name in ("h264", "hevc", "mpeg2video") and context.field_order > 1
     if "mp4" not in container.format.name or interlaced_codec:
         count = None
+    if None not in (first.pts, stream.start_time) and first.pts != stream.start_time:
+        count = None  # leading pictures of a cut-off open GOP are in the index, but nothing can decode them
     hdr = hdr_of(first)
     matrix = _display_matrix(first)
     rotation = round(-first.rotation) % 360

@@ -64,14 +64,18 @@ CODECS: dict[str, tuple[str, dict[str, str]]] = {
 _QUANTISED = {"mpeg4", "mpeg2video", "mpeg1video", "mjpeg"}
 _ALIASES = {"h265": "hevc", "avc": "h264", "x264": "h264", "x265": "hevc", "dnxhr": "dnxhd"}
 _FALLBACK = "h264"
+_SHALLOW = {"vp9", "av1"}  # whose encoders may lack depths and chroma formats that the codec has
 _DNXHD_RATES = (
     36, 42, 45, 60, 63, 75, 80, 84, 85, 90, 100, 110, 115, 116, 120, 121, 145, 146, 165, 175, 180, 185, 220, 350, 365,
     390, 440, 730, 880,
 )  # fmt: skip
 
 
-def choose_encoding(info: ClipInfo, facts: VideoFacts, asked: str | None) -> Encoding:
-    """The source's own codec family, or the one that was asked for; raises ``UsageError`` for an unknown name."""
+def choose_encoding(info: ClipInfo, facts: VideoFacts, asked: str | None, suffix: str = "") -> Encoding:
+    """The source's own codec family, or the one that was asked for; raises ``UsageError`` for an unknown name.
+
+    ``suffix`` is the output's: it matters where the source's codec has no encoder here that keeps its depth.
+    """
     notes: list[str] = []
     codec = info.codec
     if asked is not None:
@@ -82,9 +86,14 @@ def choose_encoding(info: ClipInfo, facts: VideoFacts, asked: str | None) -> Enc
     elif codec not in CODECS:
         codec = _FALLBACK
         notes.append(f"{info.codec} cannot be encoded; the result is {codec}")
+    source = layout_of(planar_format(info.pixel_format))
+    if asked is None and codec in _SHALLOW:
+        kept = _without_loss(codec, info.pixel_format, source, suffix)
+        if kept != codec:
+            notes.append(f"{codec} cannot be encoded at {source.bits} bits with this chroma; the result is {kept}")
+            codec = kept
     encoder, options = CODECS[codec]
     options = dict(options)
-    source = layout_of(planar_format(info.pixel_format))
     if codec == "h264" and source.family == "rgb":
         encoder = "libx264rgb"
     pixel_format = _nearest_format(encoder, info.pixel_format, source)
@@ -99,6 +108,15 @@ def choose_encoding(info: ClipInfo, facts: VideoFacts, asked: str | None) -> Enc
     if info.field_order in ("tt", "bb", "tb", "bt"):
         options.update(_interlaced(encoder, info.field_order, notes))
     return Encoding(encoder, codec, pixel_format, options, 2 if codec in _QUANTISED else None, tuple(notes))
+
+
+def _without_loss(codec: str, name: str, source: Layout, suffix: str) -> str:
+    """The codec itself or, where its encoder cannot hold the source's depth or chroma, a close one that can."""
+    for candidate in (codec, "av1") if suffix == ".webm" else (codec, "av1", "hevc"):
+        layout = layout_of(planar_format(_nearest_format(CODECS[candidate][0], name, source)))
+        if layout.bits >= source.bits and layout.factor_x * layout.factor_y <= source.factor_x * source.factor_y:
+            return candidate
+    return codec
 
 
 def _nearest_format(encoder: str, name: str, source: Layout) -> str:

@@ -9,6 +9,7 @@ can hang a process whose decoder threads log at that moment.)
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import av
 import av.error
@@ -23,12 +24,15 @@ _DOLBY = (b"dvcC", b"dvvC", b"dvwC")
 def parameter_header(stream: av.VideoStream) -> bytes:
     """The Matroska header of a file that would hold just this stream; empty where Matroska cannot hold it."""
     memory = io.BytesIO()
+    output = av.open(memory, "w", format="matroska")
     try:
-        with av.open(memory, "w", format="matroska") as output:
-            output.add_stream_from_template(stream, opaque=True)
-            output.start_encoding()
+        output.add_stream_from_template(stream, opaque=True)
+        output.start_encoding()
     except (av.error.FFmpegError, ValueError, OSError):
         return b""
+    finally:
+        with suppress(av.error.FFmpegError, OSError):
+            output.close()
     return memory.getvalue()
 
 

@@ -108,7 +108,9 @@ class VideoClip(Clip):
         if expected and expected > len(times):
             return None
         index = FrameIndex(times, keys, exact=False)
-        return index if index.unambiguous and len(index) else None
+        if not len(index) or not index.unambiguous or index.times[0] != self.facts.start_pts:
+            return None
+        return index
 
     def _index_decoded(self) -> FrameIndex:
         decoder = Decoder(self.path)

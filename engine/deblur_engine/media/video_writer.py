@@ -65,7 +65,7 @@ class VideoWriter:
         self._partial = partial_path(path)
         self._numbers = numbers
         self.notes: list[str] = []
-        self.encoding = choose_encoding(source.info, source.facts, codec)
+        self.encoding = choose_encoding(source.info, source.facts, codec, path.suffix.lower())
         self._first_pts = source.facts.start_pts
         self._window = self._trim(numbers)
         self._copier = StreamCopier(source.path, source.facts.video_index, source.facts.mov, self._window)
@@ -149,6 +149,8 @@ class VideoWriter:
                 options["movflags"] = flags
         elif format_name == "mpegts":
             options["mpegts_copyts"] = "1"
+            if self._path.suffix.lower() in (".m2ts", ".mts"):
+                options["mpegts_m2ts_mode"] = "1"
         return options
 
     def _movie_timescale(self) -> int | None:
@@ -185,7 +187,7 @@ class VideoWriter:
                 f"a {format_name} file cannot hold {encoding.codec} video",
                 hint="choose another container (.mkv takes nearly all) or another codec",
             ) from error
-        self._set_up(encoder, encoding)
+        self._set_up(encoder, encoding, format_name)
         if self._output.format.name not in ("avi",) and encoder.flags is not None:
             encoder.flags |= Flags.global_header
         try:
@@ -225,7 +227,7 @@ class VideoWriter:
         keep = source in ("hvc1", "hev1") if format_name in _MOV_FAMILY else format_name == "avi"
         return source if keep else "\0\0\0\0"
 
-    def _set_up(self, encoder: av.VideoCodecContext, encoding: Encoding) -> None:
+    def _set_up(self, encoder: av.VideoCodecContext, encoding: Encoding, format_name: str) -> None:
         info = self._source.info
         encoder.width, encoder.height = info.width, info.height
         encoder.pix_fmt = encoding.pixel_format
@@ -244,6 +246,10 @@ class VideoWriter:
         encoder.options = dict(encoding.options)
         if info.colour.chroma_location not in (0, 1):
             encoder.options["chroma_sample_location"] = str(info.colour.chroma_location)
+        if "mpegts" in format_name and self._first_pts * self._source.time_base < Fraction(1, 4):
+            # Reordered frames are decoded before they are shown, and a transport stream has no time before zero:
+            # with B-frames everything would have to start later.
+            encoder.options["bf"] = "0"
         if encoding.quantiser is not None:
             encoder.qscale = True
             encoder.global_quality = encoding.quantiser * 118  # FF_QP2LAMBDA
