@@ -74,8 +74,9 @@ def measure(clip: Clip, options: argparse.Namespace, folder: Path) -> dict[str, 
 
     def whole() -> None:
         chosen = FrameRange(0, count - 1)
+        pixels = clip.info.width * clip.info.height
         with ClipWriter(clip, folder / f"whole{clip.path.suffix}", frames=chosen) as writer:
-            _, clocks, peak = run_stages(clip, range(count), renderer, writer, Task())
+            _, clocks, peak = run_stages(clip, range(count), renderer, writer, Task(), pixels=pixels)
         overlapped.update({name: clock.figures(threads) for name, (clock, threads) in clocks.items()})
         overlapped["window"] = {"peak_mb": peak / 1e6}
 

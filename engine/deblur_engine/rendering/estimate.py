@@ -77,7 +77,7 @@ def estimate(
     tile = min(renderer.tile_side(), max(clip.info.width, clip.info.height))
     frames_bytes = min(window_bytes(), 15 * pixels * (2 * _reach(renderer) + 1))
     network = artifact.metadata.bytes_per_pixel * min(pixels, tile * tile) if on_cpu else 0
-    memory = _BASE_BYTES + frames_bytes + (workers + 4) * 40 * pixels + workers * _ALIGN_BYTES_PER_PIXEL * pixels
+    memory = _BASE_BYTES + frames_bytes + min(512 << 20, 96 * 44 * pixels) + workers * _ALIGN_BYTES_PER_PIXEL * pixels
     if memory + network > available_memory():
         notes.append("this machine's free memory may not suffice")
     return Estimate(

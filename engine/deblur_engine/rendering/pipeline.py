@@ -36,6 +36,8 @@ from .window import FrameWindow
 __all__ = ["RenderResult", "align_workers", "make_renderer", "render", "run_stages", "window_bytes"]
 
 Picture = npt.NDArray[np.float32]
+_QUEUE_BYTES = 512 << 20
+_ALIGNED_BYTES_PER_PIXEL = 44  # a frame as decoded, and its alignment
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def render(
         )
         renderer = make_renderer(clip, artifact, settings, task)
         start = time.perf_counter()
-        counts, clocks, peak = run_stages(clip, order, renderer, writer, task)
+        pixels = clip.info.width * clip.info.height
+        counts, clocks, peak = run_stages(clip, order, renderer, writer, task, pixels=pixels)
         closing = time.perf_counter()
         writer.close()
         clocks["encode"][0].add(time.perf_counter() - closing, 0)
@@ -137,9 +140,9 @@ def make_renderer(clip: Clip, artifact: Artifact, settings: RenderSettings, task
 
 
 def run_stages(
-    clip: Source, order: Sequence[int], renderer: Renderer, writer: Writer, task: Task
+    clip: Source, order: Sequence[int], renderer: Renderer, writer: Writer, task: Task, *, pixels: int
 ) -> tuple[tuple[int, int], dict[str, tuple[Clock, int]], int]:
-    """Render the frames ``order`` of ``clip`` into ``writer``.
+    """Render the frames ``order`` of ``clip``, of so many ``pixels`` each, into ``writer``.
 
     Returns (frames written, frames changed), each stage's clock and number of threads, and the window's peak bytes.
     """
@@ -148,8 +151,10 @@ def run_stages(
     needs = [renderer.needs(number) for number in order]
     window = FrameWindow(needs, window_bytes(), clip.read, stages.stopped)
     workers = align_workers(renderer.settings.threads)
-    aligned: Channel[Future[tuple[Frame, AlignmentLike | None] | None]] = Channel(stages, workers)
-    restored: Channel[tuple[Frame, Picture] | None] = Channel(stages, 2)
+    # Blurry frames come in bursts: deep queues let alignment go ahead while sharp frames pass, where memory allows.
+    depth = max(2, min(48, _QUEUE_BYTES // (_ALIGNED_BYTES_PER_PIXEL * pixels)))
+    aligned: Channel[Future[tuple[Frame, AlignmentLike | None] | None]] = Channel(stages, max(workers, depth))
+    restored: Channel[tuple[Frame, Picture] | None] = Channel(stages, depth)
 
     def decoding() -> None:
         first, stop = window.span
