@@ -21,7 +21,7 @@ def files(folder):
 def test_a_fit_is_bounded_by_its_minutes_and_grows_with_its_settings(make_clip, tmp_path):
     clip = make_clip("a.mp4")
     small = forecast_fit(clip, settings=FitSettings(preset="draft", minutes=2))
-    large = forecast_fit(clip, settings=FitSettings(preset="high"))
+    large = forecast_fit(clip, settings=FitSettings(preset="high", width=64))
     assert small.seconds == 120 and small.at_most
     assert small.memory_bytes < large.memory_bytes and small.disk_bytes < large.disk_bytes
     assert small.free_bytes == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.1)

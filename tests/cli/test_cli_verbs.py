@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cli_fakes import FakeFit, FakeRender
@@ -64,6 +65,21 @@ def test_render_hands_on_its_options_and_states_the_provider(run, replace_engine
     assert (settings.use_references, settings.overwrite, settings.device) == (False, True, "auto")
     assert "CPUExecutionProvider" in ran.err and "14 of 30 frames" in ran.err
     assert "next: deblur-engine" in ran.err
+
+
+def test_run_renders_a_range_with_a_model_of_the_whole_clip(run, replace_engine):
+    seen = {}
+
+    def run_clip(clip, **options):
+        seen.update(options)
+        render = FakeRender(Path("a_deblur.mov"))
+        return SimpleNamespace(model=Path("a.deblur.onnx"), output=render.path, fitted=False, fit=None, render=render)
+
+    replace_engine(run_clip=run_clip)
+    ran = run("run", "a.mov", "--frames", "1-50", "--seed", 3, "--strength", 0.5)
+    assert ran.code == 0 and ran.out == "a_deblur.mov\n" and "was fitted to this clip before" in ran.err
+    assert (seen["fit_settings"].frames, seen["fit_settings"].seed) == (None, 3)
+    assert (seen["render_settings"].frames, seen["render_settings"].strength) == (FrameRange(1, 50), 0.5)
 
 
 def test_json_is_one_object_and_nothing_else_on_stdout(run, replace_engine):

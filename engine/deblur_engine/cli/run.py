@@ -37,7 +37,8 @@ def run(
       deblur-engine run clip.mov --preset draft --strength 0.8
       deblur-engine run "shot.####.exr" --farm
 
-    Prints the result's path. A model of this very clip is used if it is there; -y fits anew.
+    Prints the result's path. A model of this very clip is used if it is there; -y fits anew. --frames says what is
+    rendered; the fit looks at the whole clip.
     """
     with Session(
         "run", json=json, json_events=json_events, quiet=quiet, debug=debug, farm=farm, if_stopped=RESUMES
@@ -48,7 +49,7 @@ def run(
             seed=seed,
             device=device,
             threads=threads,
-            frames=frames,
+            frames=None,  # parts of a clip that are rendered apart share one model, fitted to all of it
             references=references,
         )
         rendering = options.render_settings(
