@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from .alignment import Aligner, Alignment
+from .probing import ProbeResult, probe
 from .record import Analysis
 from .survey import analyse
 
-__all__ = ["Aligner", "Alignment", "Analysis", "analyse"]
+__all__ = ["Aligner", "Alignment", "Analysis", "ProbeResult", "analyse", "probe"]

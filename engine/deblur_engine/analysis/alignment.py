@@ -30,6 +30,10 @@ _NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is r
 _CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
 _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 14).tolist())  # fractions tried
+_BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
+_ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here a hand's shake, from there no motion
+_SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
+_BETTER = 0.82  # of the residual at the estimate that another fraction must come below to be believed instead
 _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
 
 
@@ -88,7 +92,9 @@ class Aligner:
         """
         interval, bend = self.interval(i, pictures)
         used = [j for j in self.analysis.references_for(i) if j in pictures] if references else []
-        return self.fuse(i, pictures[i], interval, {j: pictures[j] for j in used}, float(self.analysis.exposure[i]), bend)
+        return self.fuse(
+            i, pictures[i], interval, {j: pictures[j] for j in used}, float(self.analysis.exposure[i]), bend
+        )
 
     def fuse(
         self,
@@ -102,7 +108,8 @@ class Aligner:
         """Align ``references`` (frame number -> picture) to ``picture`` and fuse them.
 
         ``interval``: motion per frame interval at working size, [h, w, 2] in working pixels; ``exposure``: the
-        fraction of it to start from; ``bend``: how much the motion changes over an interval, of the same shape. ``align`` calls this for a real frame, fitting for a synthetically blurred one.
+        fraction of it to start from; ``bend``: how much the motion changes over an interval, of the same shape.
+        ``align`` calls this for a real frame, fitting for a synthetically blurred one.
         """
         height, width = picture.shape[:2]
         frame = self._luma(picture)
@@ -118,10 +125,13 @@ class Aligner:
         motion = resize_flow(blur, (width, height))
         length = np.hypot(motion[..., 0], motion[..., 1])
         weight = np.clip((length - _UNTOUCHED) / (_TREATED - _UNTOUCHED), 0, 1).astype(np.float32)
+        believed = _believable(interval, blur, bend)
+        weight *= cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR)
         if not found:
             nothing = np.zeros((height, width), np.float32)
             return Alignment(np.zeros_like(picture), nothing, motion, weight, (), exposure)
         shares, confidence = _shares(list(found.values()))
+        confidence *= believed
         if bend is not None:
             # The blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
             # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
@@ -178,15 +188,13 @@ class Aligner:
                 return float(np.mean((off * off)[trusted]))  # noqa: B023
 
             found = min(_EXPOSURES, key=left)
-            if abs(found - best) < 0.1 * best:
+            if left(found) > _BETTER * left(best):
                 break
             best = found
             aligned = self._one(i, j, frame, sharp, interval * np.float32(best), start=aligned.flow)
         return aligned, best
 
-    def _one(
-        self, i: int, j: int, frame: Array, sharp: Array, blur: Array, start: Array | None = None
-    ) -> _Aligned:
+    def _one(self, i: int, j: int, frame: Array, sharp: Array, blur: Array, start: Array | None = None) -> _Aligned:
         """Align one sharp picture to the frame."""
         width, height = self.size
         coarse = (max(1, width // 2), max(1, height // 2))
@@ -211,7 +219,7 @@ class Aligner:
         shading = cv2.GaussianBlur(off, (0, 0), _LOWPASS)
         off -= shading
         change = warped - shading - frame
-        residual = cv2.GaussianBlur(off * off, (0, 0), 3.0)
+        residual = cv2.GaussianBlur(off * off, (0, 0), 3.0) + _hearsay(frame, flow)
         # Outside the reference nothing is known; half a unit off is as bad as it gets.
         residual += cv2.GaussianBlur((1 - inside) * np.float32(0.25), (0, 0), 3.0)
         return _Aligned(flow, warped, np.sqrt(residual), np.sqrt(cv2.GaussianBlur(change * change, (0, 0), 3.0)))
@@ -240,6 +248,40 @@ class Aligner:
     def _small_homography(self, i: int, j: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
         shrink = np.diag([size[0] / self.analysis.width, size[1] / self.analysis.height, 1.0])
         return shrink @ self.analysis.between(i, j) @ np.linalg.inv(shrink)
+
+
+def _believable(interval: Array, blur: Array, bend: Array | None) -> Array:
+    """0..1, [h, w]: how far the motion at each place can be what blurred it.
+
+    Where something comes into view or leaves it, one of the two flows is made up, and they differ by more than any
+    hand shakes. And a blur of a good part of the picture's width is smeared so far that any reference would fit.
+    """
+    gate = _falling(np.hypot(blur[..., 0], blur[..., 1]) / np.float32(blur.shape[1]), _SMEARED)
+    if bend is not None:
+        speed = np.hypot(interval[..., 0], interval[..., 1])
+        gate *= _falling(np.hypot(bend[..., 0], bend[..., 1]) / (speed + np.float32(1)), _ERRATIC)
+    return cv2.GaussianBlur(gate.astype(np.float32), (0, 0), 2.0)
+
+
+def _falling(values: Array, limits: tuple[float, float]) -> Array:
+    """1 up to the first limit, 0 from the second."""
+    return np.clip((limits[1] - values) / (limits[1] - limits[0]), 0, 1)
+
+
+def _hearsay(frame: Array, flow: Array) -> Array:
+    """What to add to a residual (squared, [h, w]) where it proves little.
+
+    In flat or smeared places nearly anything fits, so agreement there says nothing; the error may be as large as what
+    detail there is. And where the flow tears or folds the picture it has lost its way, however well the rest fits.
+    """
+    detail = frame - cv2.GaussianBlur(frame, (0, 0), 3.0)
+    shown = cv2.GaussianBlur(detail * detail, (0, 0), 4.0)
+    unproven = np.float32(_NOISE**2) * np.float32(_NOISE**2) / (shown + np.float32(_NOISE**2))
+    smooth = cv2.GaussianBlur(flow, (0, 0), 1.5)
+    along_x, along_y = np.gradient(smooth, axis=1), np.gradient(smooth, axis=0)
+    bent = np.sqrt((along_x * along_x + along_y * along_y).sum(axis=2))
+    torn = np.clip((bent - _BENT[0]) / (_BENT[1] - _BENT[0]), 0, 1)
+    return cv2.GaussianBlur(unproven + np.square(torn) * np.float32(0.01), (0, 0), 2.0)
 
 
 def _best_of(flows: list[Array], off: list[Array]) -> Array:

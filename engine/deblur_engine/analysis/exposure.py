@@ -20,19 +20,20 @@ from .record import Analysis
 
 __all__ = ["FRACTIONS", "exposures"]
 
-FRACTIONS = np.float32([0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0])
+FRACTIONS = np.array([0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0], np.float32)
 _BOX = 320  # pixels, side of the pieces that are blurred
 _TILE = 16
+_UNTOLD = 0.5  # the fraction taken where the camera's own motion does not explain the frame's
 
 
 def exposures(clip: Clip, analysis: Analysis, task: Task) -> npt.NDArray[np.float32]:
     """The exposure fraction of each frame, 0..1; 0 for sharp frames and where there is nothing to judge by."""
     found = np.zeros(analysis.frame_count, np.float32)
     asked: dict[int, list[int]] = {}
-    for i in np.flatnonzero(analysis.blurry):
-        nearest = analysis.references_for(int(i), 1)
+    for i in np.flatnonzero(analysis.blurry).tolist():
+        nearest = analysis.references_for(i, 1)
         if nearest and analysis.speed[i] > 0.5:
-            asked.setdefault(nearest[0], []).append(int(i))
+            asked.setdefault(nearest[0], []).append(i)
     if not asked:
         return found
     last = max(asked)
@@ -45,6 +46,8 @@ def exposures(clip: Clip, analysis: Analysis, task: Task) -> npt.NDArray[np.floa
 
 def _fraction(sharp: npt.NDArray[np.float32], analysis: Analysis, i: int, reference: int) -> float:
     motion = motion_by_homography(analysis, i)
+    if np.median(np.hypot(motion[..., 0], motion[..., 1])) < analysis.speed[i] / 3:
+        return _UNTOLD  # something in the picture moves, which a homography cannot tell; alignment finds out
     top, left = (max(0, (side - _BOX) // 2) for side in sharp.shape)
     box = (slice(top, top + _BOX), slice(left, left + _BOX))
     piece, vectors = np.ascontiguousarray(sharp[box]), motion[box]

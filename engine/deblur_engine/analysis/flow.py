@@ -6,7 +6,6 @@ A flow is float32 [H, W, 2], (dx, dy) in pixels, backward: ``first(p) = second(p
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import cv2
@@ -21,21 +20,6 @@ Array = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 _MIN_SIDE = 32  # DIS needs a few of its 8-pixel patches in each direction
-
-
-class _PerThread(threading.local):
-    """DIS keeps buffers between calls, so each thread has its own."""
-
-    def __init__(self) -> None:
-        self.made: dict[int, Any] = {}
-
-    def dis(self, preset: int) -> Any:
-        if preset not in self.made:
-            self.made[preset] = cv2.DISOpticalFlow_create(preset)
-        return self.made[preset]
-
-
-_local = _PerThread()
 
 
 def eight_bit(luma: npt.NDArray[Any]) -> Bytes:
@@ -61,7 +45,7 @@ def resize_flow(flow: Array, size: tuple[int, int]) -> Array:
     if (width, height) == size:
         return flow
     scaled = cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR)
-    scaled *= np.float32([size[0] / width, size[1] / height])
+    scaled *= np.array([size[0] / width, size[1] / height], np.float32)
     return scaled
 
 
@@ -76,7 +60,10 @@ def dense_flow(first: Bytes, second: Bytes, *, preset: int = cv2.DISOPTICAL_FLOW
         size = (width * factor, height * factor)
         large = dense_flow(cv2.resize(first, size), cv2.resize(second, size), preset=preset)
         return resize_flow(large, (width, height))
-    flow = _local.dis(preset).calc(np.ascontiguousarray(first), np.ascontiguousarray(second), None)
+    # A fresh one each time: on small pictures DIS changes its own scales and keeps them, so that what a used one finds
+    # would depend on what it was used for before. Making one costs nothing beside the flow.
+    dis = cv2.DISOpticalFlow_create(preset)
+    flow = dis.calc(np.ascontiguousarray(first), np.ascontiguousarray(second), None)  # type: ignore[call-overload]
     return np.ascontiguousarray(flow, np.float32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,17 @@ class Analysis:
         found.sort(key=lambda j: (abs(j - i), self.drop[j]))
         return tuple(found[: count or self.references])
 
+    def references_as_far(self, target: int, blurry: int) -> tuple[int, ...]:
+        """References for the sharp frame ``target`` at least as far away as those of the frame ``blurry`` are.
+
+        For trials in which a sharp frame stands in for a blurry one: sharp frames come in runs, so that the next one
+        is close by, where a blurry frame's references are farther off.
+        """
+        nearest = self.references_for(blurry, 1)
+        least = abs(nearest[0] - blurry) if nearest else 1
+        every = self.references_for(target, 2 * self.reach)
+        return (tuple(j for j in every if abs(j - target) >= least) or every)[: self.references]
+
     def between(self, i: int, j: int) -> npt.NDArray[np.float64]:
         """The homography from frame ``i`` to frame ``j``, chained over the frames between."""
         chain = np.eye(3)
@@ -80,7 +92,7 @@ class Analysis:
     def to_bytes(self) -> bytes:
         """A NumPy archive; ``from_bytes`` reads it."""
         stream = io.BytesIO()
-        np.savez(stream, format=_FORMAT, **{f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
+        np.savez(stream, format=_FORMAT, **{f.name: getattr(self, f.name) for f in fields(self)})
         return stream.getvalue()
 
     @classmethod
@@ -99,9 +111,9 @@ class Analysis:
         return cls(**_checked(values))
 
 
-def _checked(values: dict[str, npt.NDArray[np.generic]]) -> dict[str, object]:
+def _checked(values: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
     scalars = ("width", "height", "references", "reach")
-    checked: dict[str, object] = {}
+    checked: dict[str, Any] = {}
     for name in scalars:
         if values[name].shape != () or values[name].dtype.kind not in "iu" or not 0 < int(values[name]) < 1 << 20:
             raise ModelError(f"the analysis in the model is damaged: {name} is not a plausible number")

@@ -22,8 +22,10 @@ __all__ = ["analyse", "small_size"]
 _SMALL_SIDE = 480  # longest side of the pictures that flow is computed on
 _TILE = 16  # pixels, of the sharpness maps
 _FLAT = 2e-5  # Laplacian energy below which a tile holds noise only, in 0..1 units squared
-_DROP_LIMITS = (0.35, 0.65)  # log energy; codec noise alone moves sharp frames by up to about 0.6
+_DROP_LIMITS = (0.4, 1.0)  # log energy; codec noise alone moves sharp frames by up to 0.8, blur by 0.5 and up
+_DROP_SPREAD = 0.06  # width of the kernel that the frames' drops are counted with
 _BLURRY_PIXELS = 1.2  # a frame must be blurred by this much to be treated
+_FAST = 8.0  # pixels a frame from which motion counts in full
 _REACH = 12
 
 
@@ -52,13 +54,13 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
     task = task or Task()
     width, height = clip.info.width, clip.info.height
     size = small_size(width, height)
-    scale = np.float64([width / size[0], height / size[1]])
+    scale = np.array([width / size[0], height / size[1]])
     cuts = CutFinder(float(clip.info.fps) or 25.0)
     total = len(clip)
     scene: list[int] = []
     ratios: list[float] = []  # log sharpness of a frame over the one before, along the track
     between: list[npt.NDArray[np.float64]] = []  # homography from the frame before
-    speeds: list[float] = []  # median motion from the frame before, pixels
+    speeds: list[float] = []  # typical motion of what moves, from the frame before, pixels
     before: _Seen | None = None
     for index, luma in clip.lumas():
         small = eight_bit(reduced(luma, size))
@@ -68,10 +70,12 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
             back = dense_flow(small, before.small)
             cut = cuts.begins_scene(small, before.small, back)
             if not cut:
-                ratio = _log_ratio(energy, before.energy, back)
                 forth = dense_flow(before.small, small)
+                # Reading a map between its tiles levels it, which makes the other frame look sharper; half the
+                # difference of both directions is free of that, where it would add up from frame to frame.
+                ratio = (_log_ratio(energy, before.energy, back) - _log_ratio(before.energy, energy, forth)) / 2
                 homography = _full_size(homography_of(forth), scale)
-                speed = float(np.median(np.hypot(forth[..., 0] * scale[0], forth[..., 1] * scale[1])))
+                speed = _typical_speed(forth, scale)
         else:
             cuts.begins_scene(small, None, None)
         scene.append((scene[-1] if scene else 0) + int(cut))
@@ -83,10 +87,10 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
     count = len(scene)
     if count == 0:
         raise BadInput(f"{clip.info.path.name} holds no frame that can be decoded")
-    scenes = np.int32(scene)
+    scenes = np.array(scene, np.int32)
     sharpness = np.cumsum(ratios).astype(np.float32)
     drop = _drops(sharpness, scenes)
-    speed_at = _speed_at_frames(np.float32(speeds), scenes)
+    speed_at = _speed_at_frames(np.array(speeds, np.float32), scenes)
     homographies = np.stack([*between[1:], np.eye(3)])
     limit = _drop_limit(drop)
     sharp = drop < limit
@@ -131,10 +135,29 @@ def _log_ratio(
         return 0.0
     now, then = energy[textured], followed[textured]
     ratio = np.log((now + _FLAT / 4) / (then + _FLAT / 4))
-    weight = np.sqrt(now * then + 1e-12)
-    order = np.argsort(ratio)
-    upto = np.cumsum(weight[order])
-    return float(ratio[order][np.searchsorted(upto, upto[-1] / 2)])
+    return _weighted_median(ratio, np.sqrt(now * then + 1e-12) * (_motion_weight(per_tile * _TILE)[textured] + 1e-3))
+
+
+def _motion_weight(flow: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """How much each place says about motion blur, 0..1: what stands still is not blurred by motion, however it looks.
+
+    Where the whole picture moves all places count alike; where only something in it moves, that something counts.
+    """
+    squared = flow[..., 0] ** 2 + flow[..., 1] ** 2
+    return np.minimum(squared / _FAST**2, 1.0)
+
+
+def _typical_speed(flow: npt.NDArray[np.float32], scale: npt.NDArray[np.float64]) -> float:
+    """The median speed of what moves, in pixels of the full picture."""
+    full = (flow * scale.astype(np.float32))[::4, ::4]
+    speed = np.hypot(full[..., 0], full[..., 1])
+    return _weighted_median(speed.ravel(), _motion_weight(full).ravel() + 1e-3)
+
+
+def _weighted_median(values: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]) -> float:
+    order = np.argsort(values)
+    upto = np.cumsum(weights[order], dtype=np.float64)
+    return float(values[order][np.searchsorted(upto, upto[-1] / 2)])
 
 
 def _drops(sharpness: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
@@ -148,18 +171,11 @@ def _drops(sharpness: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> 
 
 
 def _drop_limit(drop: npt.NDArray[np.float32]) -> float:
-    """The drop that parts sharp frames from blurry ones: Otsu's threshold, kept to what codec noise allows."""
-    candidates = np.linspace(*_DROP_LIMITS, 13)
-    spread = [
-        (drop < limit).mean() * (drop >= limit).mean() * (drop[drop >= limit].mean() - drop[drop < limit].mean()) ** 2
-        if 0 < (drop >= limit).sum() < len(drop)
-        else 0.0
-        for limit in candidates
-    ]
-    best = max(spread)
-    if best == 0.0:
-        return float(_DROP_LIMITS[1])
-    return float(np.mean(candidates[np.isclose(spread, best)]))
+    """The drop that parts sharp frames from blurry ones: where fewest frames lie, within what codec noise allows."""
+    candidates = np.linspace(*_DROP_LIMITS, 61)
+    density = np.exp(-np.square((candidates[:, None] - drop[None, :]) / _DROP_SPREAD) / 2).sum(axis=1)
+    emptiest = np.flatnonzero(density <= density.min() + 1e-3)
+    return float(candidates[emptiest].mean())
 
 
 def _speed_at_frames(speeds: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fitting a network to one clip: synthetic pairs, the network, the loop. The only part that needs torch to run."""
 
-from .fit import FitResult, fit
+from .fit_clip import FitResult, fit
 
 __all__ = ["FitResult", "fit"]

@@ -41,18 +41,21 @@ class Progress:
 class FittingLoop:
     """Fits ``DeblurNet`` to pairs. ``run`` may be called again after ``restore``; ``best`` is the result."""
 
-    def __init__(
-        self, pairs: Sequence[Pair], held_out: HeldOut, settings: FitSettings, device: torch.device
-    ) -> None:
+    def __init__(self, pairs: Sequence[Pair], held_out: HeldOut, settings: FitSettings, device: torch.device) -> None:
         self.settings = settings
         self.device = device
         self.held_out = held_out
         torch.manual_seed(settings.seed)
-        self.network = DeblurNet(int(settings.width or 24)).to(device, memory_format=torch.channels_last)
+        self.network = DeblurNet(int(settings.width or 24)).to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.mean)
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), settings.learning_rate, betas=(0.9, 0.95), weight_decay=1e-4, fused=device.type == "cuda"
+            self.network.parameters(),
+            settings.learning_rate,
+            betas=(0.9, 0.95),
+            weight_decay=1e-4,
+            fused=device.type == "cuda",
         )
         self.batches = Batches(pairs, settings.crop, settings.batch, device, settings.seed + 1)
         self.progress = Progress()
@@ -106,7 +109,8 @@ class FittingLoop:
             loss.backward()
         except torch.OutOfMemoryError as problem:
             raise OutOfMemory(
-                f"fitting ran out of memory on {self.device}", hint="a smaller --crop or --batch, or --device cpu"
+                f"fitting ran out of memory on {self.device}",
+                hint="--device cpu, or in Python smaller FitSettings.crop and batch",
             ) from problem
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM)
         self.optimiser.step()

@@ -115,4 +115,4 @@ def _along_path(frame: Tensor, motion: Tensor) -> Tensor:
     at_y = torch.cat([y + tap * motion[:, 1] for tap in TAPS], 1)
     grid = torch.stack([at_x * (2.0 / width) + (1.0 / width - 1.0), at_y * (2.0 / height) + (1.0 / height - 1.0)], -1)
     read = F.grid_sample(luma, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return torch.cat(torch.split(read, height, 2), 1) - luma
+    return read.reshape(-1, len(TAPS), height, width) - luma

@@ -29,6 +29,7 @@ _PIXELS_KEPT = 640 * 640  # of each pair: larger frames are cut to a piece of ab
 _IDENTITY = 0.08  # share of pairs without blur that are said to have none
 _FALSE_ALARM = 0.06  # share of pairs without blur that are said to have some
 _STEPPED = 0.5  # share of pairs whose exposure is a few discrete steps, as retimed (frame-blended) footage has
+_NOT_NEAREST = 0.3  # share of pairs without the nearest reference, which is not always there
 _OTHERS = 24  # frames kept decoded while pairs are made
 
 
@@ -43,6 +44,7 @@ class Pair:
     motion: npt.NDArray[np.float16]
     weight: npt.NDArray[np.float16]  # [H, W, 1], pass-through weight as at render time
     target: int  # the sharp frame that it was made from
+    blurred: bool  # False: shown as it was recorded, so that sharp pictures are learned to be left alone
 
 
 class _Frames:
@@ -64,9 +66,7 @@ class _Frames:
         return found
 
 
-def make_pairs(
-    clip: Clip, analysis: Analysis, aligner: Aligner, count: int, seed: int, task: Task
-) -> Iterator[Pair]:
+def make_pairs(clip: Clip, analysis: Analysis, aligner: Aligner, count: int, seed: int, task: Task) -> Iterator[Pair]:
     """Yield ``count`` pairs, spread over the clip's scenes; the same for the same seed.
 
     Raises ``NoBenefit`` if the clip has no blurry frame or no two sharp ones in a scene with them.
@@ -83,7 +83,9 @@ def make_pairs(
             hint="fitting learns from the clip's own sharp frames; give it a longer cut of the shot",
         )
     # In the clip's order, so that decoding mostly goes forward; a target recurs with other blur and references.
-    chosen = np.sort(targets[np.arange(count) * len(targets) // count if count < len(targets) else np.arange(count) % len(targets)])
+    chosen = np.sort(
+        targets[np.arange(count) * len(targets) // count if count < len(targets) else np.arange(count) % len(targets)]
+    )
     frames = _Frames(clip)
     for done, target in enumerate(chosen.tolist()):
         same = [int(b) for b in blurry if analysis.scene[b] == analysis.scene[target]]
@@ -97,7 +99,9 @@ def _pair(
 ) -> Pair:
     """The pair of one sharp frame, blurred as the frame ``blurry`` is."""
     around = (blurry, *analysis.neighbours(blurry))
-    references = _references(analysis, target, blurry, rng)
+    references = list(analysis.references_as_far(target, blurry))
+    if len(references) > 1 and rng.random() < _NOT_NEAREST:
+        references = references[1:]
     pictures = frames.get([*around, target, *references])
     interval, _ = aligner.interval(blurry, {j: pictures[j] for j in around})
     sharp = pictures[target]
@@ -107,15 +111,12 @@ def _pair(
     if draw < _IDENTITY:
         interval = interval * np.float32(0)
     blur = resize_flow(interval, (width, height)) * np.float32(true_exposure)
-    if draw < _IDENTITY + _FALSE_ALARM:
-        blurred = sharp
-    else:
-        blurred = expose(sharp, blur, aligner.transfer, rng)
-    blurred = as_recorded(blurred, rng)
+    is_blurred = draw >= _IDENTITY + _FALSE_ALARM
+    frame = as_recorded(expose(sharp, blur, aligner.transfer, rng) if is_blurred else sharp, rng)
     told = _misjudged(interval, rng)
     estimate = float(np.clip(true_exposure * rng.uniform(0.6, 1.6), 0.05, 1.0))
-    alignment = aligner.fuse(target, blurred, told, {j: pictures[j] for j in references}, estimate)
-    return _cut(blurred, sharp, alignment, target, rng)
+    alignment = aligner.fuse(target, frame, told, {j: pictures[j] for j in references}, estimate)
+    return _cut(frame, sharp, alignment, target, is_blurred, rng)
 
 
 def _exposure(analysis: Analysis, i: int) -> float:
@@ -123,21 +124,6 @@ def _exposure(analysis: Analysis, i: int) -> float:
     known = analysis.exposure[analysis.blurry & (analysis.exposure > 0)]
     own = float(analysis.exposure[i])
     return own if own > 0 else float(np.median(known)) if len(known) else 0.5
-
-
-def _references(analysis: Analysis, target: int, blurry: int, rng: np.random.Generator) -> list[int]:
-    """References for ``target`` as far away as those of a real blurry frame are.
-
-    Sharp frames come in runs, where the next one is close by; a blurry frame's are farther off.
-    """
-    nearest = analysis.references_for(blurry, 1)
-    least = abs(nearest[0] - blurry) if nearest else 1
-    everything = analysis.references_for(target, 2 * analysis.reach)
-    far = [j for j in everything if abs(j - target) >= least]
-    found = (far or list(everything))[: analysis.references]
-    if len(found) > 1 and rng.random() < 0.3:
-        found = found[1:]  # the nearest is not always there
-    return found
 
 
 def expose(sharp: Array, blur: Array, transfer: str | None, rng: np.random.Generator) -> Array:
@@ -164,18 +150,22 @@ def as_recorded(picture: Array, rng: np.random.Generator) -> Array:
 
 
 def _misjudged(interval: Array, rng: np.random.Generator) -> Array:
-    """Motion as the flow to blurry neighbours would have it: off in length, direction and, smoothly, from place to place."""
+    """Motion as the flow to blurry neighbours would have it: off in length and direction, differently in each place."""
     height, width = interval.shape[:2]
     turn, factor = rng.normal(0, 0.08), rng.uniform(0.85, 1.15)
     cos, sin = np.float32(factor * np.cos(turn)), np.float32(factor * np.sin(turn))
-    turned = np.stack([cos * interval[..., 0] - sin * interval[..., 1], sin * interval[..., 0] + cos * interval[..., 1]], -1)
+    turned = np.stack(
+        [cos * interval[..., 0] - sin * interval[..., 1], sin * interval[..., 0] + cos * interval[..., 1]], -1
+    )
     coarse = rng.normal(0, 1, (4, 6, 2)).astype(np.float32)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     length = float(np.mean(np.hypot(interval[..., 0], interval[..., 1])))
     return np.ascontiguousarray(turned + smooth * np.float32(rng.uniform(0, 0.15) * length))
 
 
-def _cut(blurred: Array, sharp: Array, alignment: Alignment, target: int, rng: np.random.Generator) -> Pair:
+def _cut(
+    frame: Array, sharp: Array, alignment: Alignment, target: int, is_blurred: bool, rng: np.random.Generator
+) -> Pair:
     """The pair, of a piece of the frame if the frame is large."""
     height, width = sharp.shape[:2]
     factor = min(1.0, float(np.sqrt(_PIXELS_KEPT / (height * width))))
@@ -187,11 +177,12 @@ def _cut(blurred: Array, sharp: Array, alignment: Alignment, target: int, rng: n
         return (inside[..., None] if inside.ndim == 2 else inside).astype(np.float16)
 
     return Pair(
-        piece(blurred),
+        piece(frame),
         piece(sharp),
         piece(alignment.reference),
         piece(alignment.confidence),
         piece(alignment.motion),
         piece(alignment.weight),
         target,
+        is_blurred,
     )

@@ -40,7 +40,7 @@ _BATCH = 8
 
 
 def read_pictures(paths: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
-    """Sharp RGB pictures, uint8: photographs at several sizes (crisp, since they are reduced), every 12th frame of clips."""
+    """Sharp RGB pictures, uint8: photographs at several smaller, thus crisp, sizes; every 12th frame of clips."""
     found: list[npt.NDArray[np.uint8]] = []
     for path in sorted(paths):
         if path.suffix.lower() in _CLIPS:
@@ -92,7 +92,7 @@ def _motion(side: int, rng: np.random.Generator) -> Array:
     """Blur vectors of a handheld camera: one direction mostly, some turning and parallax; 1 to 40 pixels."""
     length = float(np.exp(rng.uniform(math.log(1.0), math.log(40.0)))) * (0.0 if rng.random() < 0.04 else 1.0)
     angle = rng.uniform(0, 2 * math.pi)
-    main = np.float32([length * math.cos(angle), length * math.sin(angle)])
+    main = np.array([length * math.cos(angle), length * math.sin(angle)], np.float32)
     return np.ascontiguousarray(main + _smooth(side, 3, 2, rng) * np.float32(rng.uniform(0, 0.25) * length))
 
 
@@ -125,7 +125,9 @@ def _reference(sharp: Array, frame: Array, told: Array, rng: np.random.Generator
     return reference, confidence.astype(np.float32)
 
 
-def _examples(pictures: Sequence[npt.NDArray[np.uint8]], count: int, side: int, rng: np.random.Generator) -> torch.Tensor:
+def _examples(
+    pictures: Sequence[npt.NDArray[np.uint8]], count: int, side: int, rng: np.random.Generator
+) -> torch.Tensor:
     # Every photograph counts alike whatever its size; a large one has more different crops all the same.
     pool: list[npt.NDArray[np.float16]] = []
     while len(pool) < count:
@@ -162,7 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rng = np.random.default_rng(options.seed)
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
-    network = DeblurNet(options.width).to(device, memory_format=torch.channels_last)
+    network = DeblurNet(options.width).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = DeblurNet(options.width).to(device)
     mean.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=1e-4)
@@ -179,7 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         picked = pool[torch.from_numpy(order[used : used + _BATCH])].to(device).float()
         used += _BATCH
         frame, sharp, reference, confidence, motion = torch.split(picked, [3, 3, 3, 1, 2], 1)
-        restored = network(*(t.contiguous(memory_format=torch.channels_last) for t in (frame, reference, confidence, motion)))
+        restored = network(
+            *(t.contiguous(memory_format=torch.channels_last) for t in (frame, reference, confidence, motion))
+        )
         loss = restoration_loss(restored, sharp)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -193,7 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             after = -10 * math.log10(float((restored - sharp).square().mean()) + 1e-9)
             shown += (after - before - shown) * min(0.02, 1)
         if step % 100 == 0:
-            print(f"step {step}  {share:.0%}  loss {loss.item():.4f}  gain over the input, running {shown:+.2f} dB", flush=True)
+            print(
+                f"step {step}  {share:.0%}  loss {loss.item():.4f}  gain over the input, running {shown:+.2f} dB",
+                flush=True,
+            )
             save_warm_start(mean, options.out)
     save_warm_start(mean, options.out)
 

@@ -37,7 +37,9 @@ def load_warm_start(network: DeblurNet, path: Path | None = None) -> bool:
         weights = load_file(path)
         fits = {n: v.shape for n, v in weights.items()} == {n: v.shape for n, v in network.state_dict().items()}
         if not fits and not own:
-            raise BadInput(f"{path}: these weights are of another network", hint=f"one of width {network.width} is wanted")
+            raise BadInput(
+                f"{path}: these weights are of another network", hint=f"one of width {network.width} is wanted"
+            )
         if not fits:
             return False
     except FileNotFoundError as problem:

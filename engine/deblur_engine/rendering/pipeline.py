@@ -122,7 +122,9 @@ def make_renderer(clip: Clip, artifact: Artifact, settings: RenderSettings, task
     aligner: AlignerLike | None = None
     data = artifact.metadata
     same = bool(data.clip_fingerprint) and data.clip_fingerprint == fingerprint(clip)
-    if settings.strength > 0 and not (same and artifact.analysis_bytes):
+    # A fit to a range of frames numbered them from the range's first; here they are numbered from the clip's.
+    whole = data.recipe.get("frames") is None
+    if settings.strength > 0 and not (same and whole and artifact.analysis_bytes):
         if not same:
             task.warn(
                 f"{artifact.path.name} was fitted to another clip ({data.clip}), not to {clip.path.name}: "

@@ -68,7 +68,9 @@ def fit(
     task = task or Task()
     device = torch_device(settings.device)
     threads_before = torch.get_num_threads()
-    torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads_before)
+    torch.set_num_threads(
+        settings.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads_before
+    )
     try:
         if isinstance(clip, Clip):
             return _fit(clip, out, settings, task, device, overwrite, resume, started)
@@ -93,7 +95,10 @@ def _fit(
     _check_clip(clip)
     mark = fingerprint(clip)
     checkpoint = checkpoint_path(path)
-    identity = {"fingerprint": mark, **{k: str(v) for k, v in asdict(settings).items() if k not in ("minutes", "threads")}}
+    identity = {
+        "fingerprint": mark,
+        **{k: str(v) for k, v in asdict(settings).items() if k not in ("minutes", "threads")},
+    }
     kept = load_checkpoint(checkpoint, identity, task) if resume else None
     analysis = Analysis.from_bytes(kept[0]) if kept else analyse(clip, references=settings.references, task=task)
     for note in clip.notes:
@@ -134,7 +139,9 @@ def split(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
     if len(targets) >= 4:
         watched = set(targets[_HELD_OUT // 2 :: _HELD_OUT]) or {targets[-1]}
         return [p for p in pairs if p.target not in watched], [p for p in pairs if p.target in watched]
-    return [p for n, p in enumerate(pairs) if n % _HELD_OUT != 1], [p for n, p in enumerate(pairs) if n % _HELD_OUT == 1]
+    return [p for n, p in enumerate(pairs) if n % _HELD_OUT != 1], [
+        p for n, p in enumerate(pairs) if n % _HELD_OUT == 1
+    ]
 
 
 def torch_device(name: str) -> torch.device:
@@ -148,7 +155,9 @@ def torch_device(name: str) -> torch.device:
         raise UsageError(f"device {name!r} is unknown", hint="one of auto, cpu, cuda, cuda:N")
     if not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count():
         built = "" if torch.version.cuda else "; this torch is built without CUDA"
-        raise MissingDevice(f"device {name} is not there for torch{built}", hint="--device cpu, or see deblur-engine doctor")
+        raise MissingDevice(
+            f"device {name} is not there for torch{built}", hint="--device cpu, or see deblur-engine doctor"
+        )
     return torch.device(name)
 
 
@@ -165,9 +174,13 @@ def _check_output(path: Path, overwrite: bool) -> None:
 def _check_clip(clip: Clip) -> None:
     info = clip.info
     if min(info.width, info.height) < _SMALLEST:
-        raise BadInput(f"{info.path.name} is {info.width}x{info.height}", hint=f"at least {_SMALLEST} pixels a side are needed")
+        raise BadInput(
+            f"{info.path.name} is {info.width}x{info.height}", hint=f"at least {_SMALLEST} pixels a side are needed"
+        )
     if len(clip) < 2:
-        raise NoBenefit(f"{info.path.name} has one frame", hint="fitting needs sharp and blurry frames of the same shot")
+        raise NoBenefit(
+            f"{info.path.name} has one frame", hint="fitting needs sharp and blurry frames of the same shot"
+        )
 
 
 def _judged(
@@ -199,7 +212,10 @@ def _judged(
     info = clip.info
     used = sorted({j for i in np.flatnonzero(analysis.blurry) for j in analysis.references_for(int(i))})
     recipe = {
-        **{k: (str(v) if k == "frames" and v is not None else v) for k, v in asdict(replace(settings, frames=None)).items()},
+        **{
+            k: (str(v) if k == "frames" and v is not None else v)
+            for k, v in asdict(replace(settings, frames=None)).items()
+        },
         "frames": None if settings.frames is None else str(settings.frames),
         "name": "reference-blend",
         "steps_done": loop.progress.step,
