@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The alignment of sharp references to blurry frames, judged by the sharp pictures that it should arrive at."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from deblur_engine.analysis import Aligner, Alignment, Analysis, analyse
+from panned import FIRST, SECOND, Panned, PictureClip, Scene, psnr, texture
+
+Array = npt.NDArray[np.float32]
+
+
+def pictures_of(panned: Panned, numbers: tuple[int, ...]) -> dict[int, Array]:
+    return {n: frame.rgb for n, frame in panned.clip().read(numbers).items()}
+
+
+def unit(picture: npt.NDArray[np.uint8]) -> Array:
+    return picture.astype(np.float32) / np.float32(255)
+
+
+def blend(frame: Array, found: Alignment) -> Array:
+    return frame + (found.confidence * found.weight)[..., None] * (found.reference - frame)
+
+
+def well_formed(found: Alignment, height: int, width: int) -> None:
+    shapes = [found.reference.shape, found.confidence.shape, found.motion.shape, found.weight.shape]
+    assert shapes == [(height, width, 3), (height, width), (height, width, 2), (height, width)]
+    for values in (found.reference, found.confidence, found.motion, found.weight):
+        assert values.dtype == np.float32 and np.isfinite(values).all()
+    for share in (found.confidence, found.weight):
+        assert share.min() >= 0 and share.max() <= 1
+    assert 0 <= found.exposure <= 1
+
+
+def same(one: Alignment, other: Alignment) -> None:
+    for name in ("reference", "confidence", "motion", "weight"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert one.used == other.used and one.exposure == other.exposure
+
+
+@pytest.fixture(scope="module")
+def found(analysis: Analysis, two_scenes: Panned) -> dict[int, Alignment]:
+    """Every blurry frame's alignment, one after the other."""
+    aligner = Aligner(analysis)
+    return {
+        i: aligner.align(i, pictures_of(two_scenes, aligner.needs(i)))
+        for i in np.flatnonzero(two_scenes.blurry).tolist()
+    }
+
+
+def test_the_blend_is_nearer_to_the_truth_than_the_blurry_frame(
+    found: dict[int, Alignment], two_scenes: Panned
+) -> None:
+    gains = {}
+    for i, aligned in found.items():
+        well_formed(aligned, 192, 256)
+        frame, truth = unit(two_scenes.pictures[i]), unit(two_scenes.truth[i])
+        gains[i] = psnr(blend(frame, aligned), truth) - psnr(frame, truth)
+    assert min(gains.values()) > 0.5 and np.mean(list(gains.values())) > 2, gains
+
+
+def test_the_aligned_reference_itself_shows_the_sharp_picture(found: dict[int, Alignment], two_scenes: Panned) -> None:
+    inside = (slice(24, -24), slice(24, -24))  # the references do not show what the frame's border shows
+    for i, aligned in found.items():
+        frame, truth = unit(two_scenes.pictures[i])[inside], unit(two_scenes.truth[i])[inside]
+        assert psnr(aligned.reference[inside], truth) > psnr(frame, truth) + 3, i
+
+
+def test_motion_is_what_the_exposure_saw_of_the_path(found: dict[int, Alignment], two_scenes: Panned) -> None:
+    for i, aligned in found.items():
+        scene = FIRST if i < 8 else SECOND
+        # What is in the picture moves against the camera; a blur vector's sign does not matter, its direction does.
+        wanted = np.array(scene.speed) * two_scenes.exposures[i]
+        typical = np.median(aligned.motion, axis=(0, 1))
+        across = abs(typical[0] * wanted[1] - typical[1] * wanted[0]) / np.hypot(*wanted)
+        assert across < 0.15 * np.hypot(*wanted), (i, typical, wanted)
+        assert 0.6 < np.hypot(*typical) / np.hypot(*wanted) < 1.25, (i, typical, wanted)
+
+
+def test_references_come_from_the_frames_own_scene(found: dict[int, Alignment], analysis: Analysis) -> None:
+    for i, aligned in found.items():
+        assert set(aligned.used) == set(analysis.references_for(i)) and i not in aligned.used
+        assert {int(analysis.scene[j]) for j in aligned.used} == {int(analysis.scene[i])}
+
+
+def test_needs_names_the_frame_its_neighbours_and_references_within_reach(analysis: Analysis) -> None:
+    aligner = Aligner(analysis)
+    for i in range(16):
+        needs = aligner.needs(i)
+        assert set(needs) == {i, *analysis.neighbours(i), *analysis.references_for(i)}
+        assert list(needs) == sorted(needs) and all(abs(j - i) <= analysis.reach for j in needs)
+
+
+def test_only_the_frames_of_needs_are_looked_at(analysis: Analysis, two_scenes: Panned) -> None:
+    aligner = Aligner(analysis)
+    few, all_ = (pictures_of(two_scenes, numbers) for numbers in (aligner.needs(2), tuple(range(16))))
+    same(aligner.align(2, few), aligner.align(2, all_))
+
+
+def test_threads_find_what_one_thread_finds(
+    found: dict[int, Alignment], analysis: Analysis, two_scenes: Panned
+) -> None:
+    aligner = Aligner(analysis)
+    pictures = pictures_of(two_scenes, tuple(range(16)))
+    with ThreadPoolExecutor(3) as pool:
+        results = dict(zip(found, pool.map(lambda i: aligner.align(i, pictures), found), strict=True))
+    for i, aligned in found.items():
+        same(results[i], aligned)
+
+
+def test_pictures_are_left_as_they_are(analysis: Analysis, two_scenes: Panned) -> None:
+    aligner = Aligner(analysis)
+    pictures = pictures_of(two_scenes, aligner.needs(2))
+    before = {j: p.copy() for j, p in pictures.items()}
+    aligner.align(2, pictures)
+    for j, picture in before.items():
+        np.testing.assert_array_equal(pictures[j], picture)
+
+
+def test_a_reference_of_something_else_is_not_believed(
+    found: dict[int, Alignment], analysis: Analysis, two_scenes: Panned
+) -> None:
+    aligner = Aligner(analysis)
+    pictures = pictures_of(two_scenes, aligner.needs(2))
+    for j in analysis.references_for(2):
+        pictures[j] = np.ascontiguousarray(texture(9)[100 : 100 + 192, 50 : 50 + 256])
+    garbage = aligner.align(2, pictures)
+    well_formed(garbage, 192, 256)
+    assert garbage.confidence.mean() < 0.02 < 0.2 < found[2].confidence.mean()
+    frame, truth = pictures[2], unit(two_scenes.truth[2])
+    assert psnr(blend(frame, garbage), truth) > psnr(frame, truth) - 0.1
+
+
+def test_where_something_is_in_the_way_the_reference_is_not_believed(
+    found: dict[int, Alignment], analysis: Analysis, two_scenes: Panned
+) -> None:
+    aligner = Aligner(replace(analysis, references=1))
+    pictures = pictures_of(two_scenes, aligner.needs(3))
+    clear = aligner.align(3, pictures)
+    (j,) = analysis.references_for(3, 1)
+    pictures[j] = pictures[j].copy()
+    pictures[j][60:140, 80:180] = texture(9)[60:140, 80:180]
+    hidden = aligner.align(3, pictures)
+    patch = (slice(80, 120), slice(110, 150))  # well inside, whatever way the frames moved
+    assert clear.confidence[patch].mean() > 0.25
+    assert hidden.confidence[patch].mean() < 0.05
+    far = (slice(30, 160), slice(215, 250))
+    assert hidden.confidence[far].mean() > 0.5 * clear.confidence[far].mean() > 0.05
+
+
+def test_what_stands_still_is_left_alone(analysis: Analysis) -> None:
+    still = np.repeat((texture(4)[None, :192, :256] * 255).astype(np.uint8), 16, axis=0)
+    aligner = Aligner(replace(analysis, homography=np.tile(np.eye(3), (16, 1, 1))))
+    aligned = aligner.align(2, {i: unit(still[i]) for i in aligner.needs(2)})
+    assert np.count_nonzero(aligned.weight) == 0
+
+
+def test_only_what_moves_is_treated() -> None:
+    """A thing crosses a still background."""
+    background, thing = texture(4)[:192, :256], texture(5)
+    shots = []
+    for t in range(5):
+        moments = [t] if t != 2 else t + 0.7 * ((np.arange(16) + 0.5) / 16 - 0.5)
+        total = np.zeros_like(background)
+        for moment in moments:
+            picture = background.copy()
+            left = round(30 + 10 * float(moment))
+            picture[50:140, left : left + 110] = thing[50:140, :110]
+            total += picture
+        shots.append(total / len(moments))
+    panned = np.clip(np.stack(shots) * 255, 0, 255).astype(np.uint8)
+    analysis = analyse(PictureClip(panned))
+    flags = np.arange(5) == 2
+    analysis = replace(analysis, blurry=flags, sharp=~flags, exposure=np.where(flags, np.float32(0.7), np.float32(0)))
+    aligner = Aligner(analysis)
+    aligned = aligner.align(2, {i: unit(panned[i]) for i in aligner.needs(2)})
+    assert aligned.weight[80:110, 90:120].mean() > 0.9
+    assert aligned.weight[:, 220:].max() == 0 and aligned.weight[:20].max() == 0
+
+
+def test_without_references_only_the_motion_is_found(
+    found: dict[int, Alignment], analysis: Analysis, two_scenes: Panned
+) -> None:
+    aligner = Aligner(analysis)
+    pictures = pictures_of(two_scenes, (1, 2, 3))
+    alone = aligner.align(2, pictures, references=False)
+    well_formed(alone, 192, 256)
+    assert alone.used == () and not alone.confidence.any() and not alone.reference.any()
+    assert alone.exposure == pytest.approx(float(analysis.exposure[2]))
+    assert np.median(np.hypot(alone.motion[..., 0], alone.motion[..., 1])) > 3
+    only_neighbours_are_there = aligner.align(2, {i: pictures[i] for i in (1, 2, 3)})
+    assert only_neighbours_are_there.used == (1,)  # neighbour and reference at once
+
+
+def test_with_no_neighbours_the_camera_path_tells_the_motion(
+    found: dict[int, Alignment], analysis: Analysis, two_scenes: Panned
+) -> None:
+    """And references that are missing are done without."""
+    pictures = pictures_of(two_scenes, (2, 4))
+    aligned = Aligner(analysis).align(2, pictures)
+    well_formed(aligned, 192, 256)
+    assert aligned.used == (4,)
+    off = np.median(aligned.motion, axis=(0, 1)) - np.median(found[2].motion, axis=(0, 1))
+    assert np.hypot(*off) < 1.5
+    frame, truth = pictures[2], unit(two_scenes.truth[2])
+    assert psnr(blend(frame, aligned), truth) > psnr(frame, truth)
+
+
+def test_the_frame_alone(analysis: Analysis, two_scenes: Panned) -> None:
+    aligned = Aligner(analysis).align(2, pictures_of(two_scenes, (2,)))
+    well_formed(aligned, 192, 256)
+    assert aligned.used == () and not aligned.confidence.any()
+
+
+def test_slow_shading_is_taken_from_the_frame(analysis: Analysis, two_scenes: Panned) -> None:
+    """Auto exposure may brighten the references; the picture must not flicker for that."""
+    aligner = Aligner(analysis)
+    pictures = pictures_of(two_scenes, aligner.needs(6))
+    for j in analysis.references_for(6):
+        pictures[j] = pictures[j] * np.float32(0.9) + np.float32(0.05)
+    aligned = aligner.align(6, pictures)
+    assert abs(float(aligned.reference.mean() - pictures[6].mean())) < 0.004
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_flat_pictures(analysis: Analysis, level: float) -> None:
+    flat = np.full((192, 256, 3), level, np.float32)
+    aligner = Aligner(analysis)
+    aligned = aligner.align(2, dict.fromkeys(aligner.needs(2), flat))
+    well_formed(aligned, 192, 256)
+    np.testing.assert_allclose(blend(flat, aligned), flat, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(97, 63), (33, 40), (16, 9), (8, 8), (2, 3), (1, 1)])
+def test_small_and_odd_pictures(size: tuple[int, int]) -> None:
+    panned = Panned([Scene([0, 0.8, 0, 0])], size)
+    analysis = analyse(panned.clip())
+    blurry = np.array([False, True, False, False])
+    analysis = replace(analysis, blurry=blurry, sharp=~blurry, exposure=np.float32([0, 0.8, 0, 0]))
+    aligner = Aligner(analysis)
+    well_formed(aligner.align(1, pictures_of(panned, aligner.needs(1))), size[1], size[0])
+
+
+def test_values_beyond_the_nominal_range(analysis: Analysis, two_scenes: Panned) -> None:
+    """Superwhites, negative values and scene-linear highlights come through without a hole."""
+    aligner = Aligner(analysis, transfer="linear")
+    pictures = {j: p * 12 - 0.1 for j, p in pictures_of(two_scenes, aligner.needs(2)).items()}
+    well_formed(aligner.align(2, pictures), 192, 256)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``analyse`` finds in clips whose scenes, path and exposures are known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from deblur_engine.analysis import Analysis, analyse
+from deblur_engine.errors import BadInput, Cancelled
+from deblur_engine.task import Event, Task
+from panned import FIRST, SECOND, SIZE, Panned, PictureClip, Scene
+
+
+def off_path(analysis: Analysis, scene: Scene, first: int, i: int, j: int) -> float:
+    """How far ``between`` is from the camera's true path, in pixels: the median over the picture."""
+    y, x = np.mgrid[0 : SIZE[1] : 16, 0 : SIZE[0] : 16]
+    points = np.stack([x.ravel(), y.ravel()], 1).astype(np.float64)[None]
+    found = cv2.perspectiveTransform(points, analysis.between(first + i, first + j))
+    off = found - cv2.perspectiveTransform(points, scene.path(i, j))
+    return float(np.median(np.hypot(off[..., 0], off[..., 1])))
+
+
+def test_scenes_begin_at_the_cut_and_nowhere_else(analysis: Analysis) -> None:
+    assert analysis.scene.tolist() == [0] * 8 + [1] * 8
+
+
+def test_a_jump_within_one_shot_is_no_cut() -> None:
+    shaken = Panned([Scene([0] * 5, speed=(26, -12), start=(60, 90))], (256, 192))
+    assert analyse(shaken.clip()).scene.tolist() == [0] * 5
+
+
+def test_every_frame_is_judged_right(analysis: Analysis, two_scenes: Panned) -> None:
+    assert analysis.blurry.tolist() == two_scenes.blurry.tolist()
+    assert analysis.sharp.tolist() == (~two_scenes.blurry).tolist()
+
+
+@pytest.mark.parametrize("speed", [(12.0, 5.0), (-10.0, 0.0), (3.0, 0.0)])
+def test_sharpness_does_not_drift_along_a_sharp_pan(speed: tuple[float, float]) -> None:
+    """The comparison of neighbours must not favour the later one: it would add up until sharp frames look blurry."""
+    start = (40.0, 40.0) if speed[0] > 0 else (370.0, 200.0)
+    analysis = analyse(Panned([Scene([0] * 14, speed=speed, roll=0, zoom=0, start=start)], (256, 192)).clip())
+    assert np.ptp(analysis.sharpness) < 0.25
+    assert analysis.sharp.all() and not analysis.blurry.any()
+
+
+def test_speed_is_that_of_the_camera(analysis: Analysis) -> None:
+    np.testing.assert_allclose(analysis.speed[:8], np.hypot(*FIRST.speed), rtol=0.1)
+    np.testing.assert_allclose(analysis.speed[8:], np.hypot(*SECOND.speed), rtol=0.1)
+
+
+def test_exposure_is_near_the_truth(analysis: Analysis, two_scenes: Panned) -> None:
+    """Aligning refines it, so it may be off by some; it is 0 where nothing is blurred."""
+    blurry = two_scenes.blurry
+    assert (analysis.exposure[~blurry] == 0).all()
+    ratio = analysis.exposure[blurry] / two_scenes.exposures[blurry]
+    assert ratio.min() > 0.5 and ratio.max() < 1.2, ratio
+
+
+def test_a_longer_exposure_is_found_to_be_longer() -> None:
+    found = analyse(Panned([Scene([0, 0.4, 0, 0.6, 0, 0.8, 0, 1.0, 0])], SIZE).clip())
+    assert (np.diff(found.exposure[1::2]) > 0.03).all(), found.exposure
+    np.testing.assert_array_equal(found.blur, found.exposure * found.speed)
+
+
+@pytest.mark.parametrize(("scene", "first"), [(FIRST, 0), (SECOND, 8)])
+def test_homographies_follow_the_camera(analysis: Analysis, scene: Scene, first: int) -> None:
+    assert max(off_path(analysis, scene, first, i, i + 1) for i in range(7)) < 1.0
+    for i, j in ((0, 3), (5, 2), (7, 0)):
+        assert off_path(analysis, scene, first, i, j) < 3.0
+
+
+def test_there_is_no_path_across_the_cut(analysis: Analysis) -> None:
+    np.testing.assert_array_equal(analysis.homography[7], np.eye(3))
+    np.testing.assert_array_equal(analysis.homography[15], np.eye(3))
+    assert analysis.neighbours(7) == (6,) and analysis.neighbours(8) == (9,) and analysis.neighbours(4) == (3, 5)
+
+
+def test_references_are_sharp_near_of_the_scene_and_never_the_frame_itself(analysis: Analysis) -> None:
+    for i in range(16):
+        found = analysis.references_for(i)
+        assert len(found) == 4 and i not in found and len(set(found)) == 4
+        assert all(analysis.sharp[j] and analysis.scene[j] == analysis.scene[i] for j in found)
+        assert [abs(j - i) for j in found] == sorted(abs(j - i) for j in found)
+        left_out = [j for j in range(16) if j != i and analysis.sharp[j] and analysis.scene[j] == analysis.scene[i]]
+        assert max(abs(j - i) for j in found) <= min([abs(j - i) for j in left_out if j not in found], default=99), (
+            "a nearer sharp frame was passed over"
+        )
+    assert analysis.references_for(2, 1) == (1,)
+
+
+def test_the_same_clip_gives_the_same_analysis(analysis: Analysis, two_scenes: Panned) -> None:
+    assert analyse(two_scenes.clip()).to_bytes() == analysis.to_bytes()
+
+
+def test_frames_are_timed_by_the_rate(analysis: Analysis) -> None:
+    np.testing.assert_allclose(analysis.times, np.arange(16) / 25)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (33, 47), (17, 9), (8, 8), (1, 1), (300, 10)])
+def test_small_and_odd_pictures(size: tuple[int, int]) -> None:
+    found = analyse(Panned([Scene([0, 0.5, 0, 0])], size).clip())
+    assert (found.width, found.height, found.frame_count) == (*size, 4)
+    assert Analysis.from_bytes(found.to_bytes()).frame_count == 4
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_flat_clip_has_one_sharp_scene(level: int) -> None:
+    found = analyse(PictureClip(np.full((6, 72, 96, 3), level, np.uint8)))
+    assert found.scene.tolist() == [0] * 6 and found.sharp.all() and not found.blurry.any()
+
+
+def test_from_black_to_white_is_a_cut() -> None:
+    pictures = np.repeat(np.array([0, 255], np.uint8), 3)[:, None, None, None] * np.ones((1, 72, 96, 3), np.uint8)
+    assert analyse(PictureClip(pictures)).scene.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_one_frame() -> None:
+    found = analyse(Panned([Scene([0])], (96, 72)).clip())
+    assert found.frame_count == 1 and found.sharp.all() and not found.blurry.any()
+    assert found.references_for(0) == () and found.neighbours(0) == ()
+
+
+def test_no_frames_at_all() -> None:
+    with pytest.raises(BadInput, match="made_up"):
+        analyse(PictureClip(np.zeros((0, 72, 96, 3), np.uint8)))
+
+
+def test_it_reports_and_stops_when_told() -> None:
+    clip = PictureClip(np.zeros((6, 72, 96, 3), np.uint8))
+    seen: list[Event] = []
+
+    def listen(event: Event) -> None:
+        seen.append(event)
+        if event.done == 3:
+            task.cancel()
+
+    task = Task(listen)
+    with pytest.raises(Cancelled):
+        analyse(clip, task=task)
+    assert [(e.stage, e.done, e.total) for e in seen] == [("analyse", n, 6) for n in (1, 2, 3)]
