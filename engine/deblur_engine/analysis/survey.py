@@ -24,6 +24,8 @@ _TILE = 16  # pixels, of the sharpness maps
 _FLAT = 2e-5  # Laplacian energy below which a tile holds noise only, in 0..1 units squared
 _DROP_LIMITS = (0.4, 1.0)  # log energy; codec noise alone moves sharp frames by up to 0.8, blur by 0.5 and up
 _DROP_SPREAD = 0.06  # width of the kernel that the frames' drops are counted with
+_VALLEY = 0.85  # frames, of the density's unit, in 30 that may lie in a valley
+_DRIFT = 0.03  # log energy a frame that summed-up sharpness may be off by
 _BLURRY_PIXELS = 1.2  # a frame must be blurred by this much to be treated
 _FAST = 8.0  # pixels a frame from which motion counts in full
 _REACH = 12
@@ -161,21 +163,31 @@ def _weighted_median(values: npt.NDArray[np.float32], weights: npt.NDArray[np.fl
 
 
 def _drops(sharpness: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-    """How far each frame lies below the sharpest within reach in its scene."""
+    """How far each frame lies below the sharpest within reach in its scene.
+
+    Sharpness is summed up from frame to frame, and what is seen changes, so a distant frame counts for a little less.
+    """
     count = len(sharpness)
     drops = np.zeros(count, np.float32)
     for i in range(count):
-        near = slice(max(0, i - _REACH), i + _REACH + 1)
-        drops[i] = sharpness[near][scene[near] == scene[i]].max() - sharpness[i]
+        near = np.arange(max(0, i - _REACH), min(count, i + _REACH + 1))
+        near = near[scene[near] == scene[i]]
+        drops[i] = (sharpness[near] - _DRIFT * np.abs(near - i)).max() - sharpness[i]
     return drops
 
 
 def _drop_limit(drop: npt.NDArray[np.float32]) -> float:
-    """The drop that parts sharp frames from blurry ones: where fewest frames lie, within what codec noise allows."""
+    """The drop that parts sharp frames from blurry ones: the first valley of their density within what is plausible.
+
+    Where there is none, where fewest frames lie.
+    """
     candidates = np.linspace(*_DROP_LIMITS, 61)
     density = np.exp(-np.square((candidates[:, None] - drop[None, :]) / _DROP_SPREAD) / 2).sum(axis=1)
-    emptiest = np.flatnonzero(density <= density.min() + 1e-3)
-    return float(candidates[emptiest].mean())
+    # A short clip's valleys are empty; a long one's are only low.
+    low = density <= max(float(density.min()) + 1e-3, _VALLEY, _VALLEY * len(drop) / 30)
+    first = int(np.argmax(low))
+    last = first + int(np.argmin(np.append(low[first:], False)))
+    return float(candidates[first:last].mean())
 
 
 def _speed_at_frames(speeds: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
