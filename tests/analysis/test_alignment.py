@@ -242,7 +242,7 @@ def test_small_and_odd_pictures(size: tuple[int, int]) -> None:
     panned = Panned([Scene([0, 0.8, 0, 0])], size)
     analysis = analyse(panned.clip())
     blurry = np.array([False, True, False, False])
-    analysis = replace(analysis, blurry=blurry, sharp=~blurry, exposure=np.float32([0, 0.8, 0, 0]))
+    analysis = replace(analysis, blurry=blurry, sharp=~blurry, exposure=np.array([0, 0.8, 0, 0], np.float32))
     aligner = Aligner(analysis)
     well_formed(aligner.align(1, pictures_of(panned, aligner.needs(1))), size[1], size[0])
 

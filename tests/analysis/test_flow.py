@@ -81,17 +81,17 @@ def test_homography_of_finds_the_matrix_though_a_third_moves_otherwise() -> None
 
 @pytest.mark.parametrize("shape", [(1, 1), (4, 3), (12, 14)])
 def test_homography_of_a_flow_too_small_is_a_translation(shape: tuple[int, int]) -> None:
-    flow = np.broadcast_to(np.float32([3, -2]), (*shape, 2)).copy()
+    flow = np.broadcast_to(np.array([3, -2], np.float32), (*shape, 2)).copy()
     np.testing.assert_allclose(homography_of(flow), [[1, 0, 3], [0, 1, -2], [0, 0, 1]], atol=1e-6)
 
 
 @given(st.integers(1, 90), st.integers(1, 70), st.integers(1, 90), st.integers(1, 70))
 def test_a_resized_flow_points_at_the_same_things(w: int, h: int, to_w: int, to_h: int) -> None:
-    flow = np.broadcast_to(np.float32([w / 10, -h / 5]), (h, w, 2)).copy()
+    flow = np.broadcast_to(np.array([w / 10, -h / 5], np.float32), (h, w, 2)).copy()
     resized = resize_flow(flow, (to_w, to_h))
     assert resized.shape == (to_h, to_w, 2)
     np.testing.assert_allclose(resized, np.broadcast_to([to_w / 10, -to_h / 5], resized.shape), rtol=1e-4)
-    np.testing.assert_array_equal(flow[0, 0], np.float32([w / 10, -h / 5]))  # what was given is left alone
+    np.testing.assert_array_equal(flow[0, 0], np.array([w / 10, -h / 5], np.float32))  # what was given is left alone
 
 
 def test_resizing_keeps_where_in_the_picture_a_vector_lies() -> None:

@@ -216,7 +216,7 @@ def test_of_two_equally_near_references_the_sharper_comes_first() -> None:
         3,
         scene=np.zeros(3, np.int32),
         sharp=np.array([True, False, True]),
-        drop=np.float32([0.3, 2, 0.1]),
+        drop=np.array([0.3, 2, 0.1], np.float32),
     )
     assert analysis.references_for(1) == (2, 0)
 

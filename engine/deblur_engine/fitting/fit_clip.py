@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import __version__
 from ..analysis import Aligner, Analysis, analyse
 from ..artifact import ModelMetadata, default_model_path
 from ..artifact.export import export_model
@@ -68,9 +69,8 @@ def fit(
     task = task or Task()
     device = torch_device(settings.device)
     threads_before = torch.get_num_threads()
-    torch.set_num_threads(
-        settings.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads_before
-    )
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads_before
+    torch.set_num_threads(settings.threads or available)
     try:
         if isinstance(clip, Clip):
             return _fit(clip, out, settings, task, device, overwrite, resume, started)
@@ -97,6 +97,7 @@ def _fit(
     checkpoint = checkpoint_path(path)
     identity = {
         "fingerprint": mark,
+        "engine": __version__,  # another version's network or analysis may be of another form
         **{k: str(v) for k, v in asdict(settings).items() if k not in ("minutes", "threads")},
     }
     kept = load_checkpoint(checkpoint, identity, task) if resume else None
