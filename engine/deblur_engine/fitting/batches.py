@@ -60,7 +60,10 @@ class Batches:
         with_motion = torch.from_numpy((draws[1] >= _NO_MOTION).astype(np.float32)).to(stacked.device)
         with_reference, with_motion = with_reference.view(-1, 1, 1, 1), with_motion.view(-1, 1, 1, 1)
         frame, sharp, reference, confidence, motion = torch.split(stacked, [3, 3, 3, 1, 2], 1)
-        inputs = (frame, reference * with_reference, confidence * with_reference, motion * with_motion)
+        # A straight path and its reverse blur alike, so either may be told.
+        way = torch.from_numpy(np.sign(rng.random(self._batch) - 0.5).astype(np.float32)).to(stacked.device)
+        told = motion * with_motion * way.view(-1, 1, 1, 1)
+        inputs = (frame, reference * with_reference, confidence * with_reference, told)
         return Batch(tuple(t.contiguous(memory_format=torch.channels_last) for t in inputs), sharp)  # type: ignore[arg-type]
 
     def _place(self, index: int, height: int, width: int) -> tuple[int, int]:

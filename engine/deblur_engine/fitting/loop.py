@@ -36,6 +36,7 @@ class Progress:
     seconds: float = 0.0  # spent in steps, over all runs
     best_gain: float = -math.inf  # dB over the input on held-out pairs
     best_step: int = 0
+    looked: float = 0.0  # share of the fit that was done at the last look at the held-out pairs
 
 
 class FittingLoop:
@@ -72,7 +73,7 @@ class FittingLoop:
         ``Cancelled`` at a step's end.
         """
         steps = int(self.settings.steps or 1)
-        progress, looked = self.progress, self._share(budget)
+        progress = self.progress
         last = time.perf_counter()
         loss = math.nan
         while (share := self._share(budget)) < 1.0:
@@ -82,8 +83,9 @@ class FittingLoop:
             now = time.perf_counter()
             progress.seconds, last = progress.seconds + now - last, now
             progress.step += 1
-            if share - looked >= 1.0 / _LOOKS:
-                looked = share
+            share = min(1.0, self._share(budget))
+            if share - progress.looked >= 1.0 / _LOOKS:
+                progress.looked = share
                 self._look()
                 if on_look is not None:
                     on_look()

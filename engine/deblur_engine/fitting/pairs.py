@@ -69,7 +69,7 @@ class _Frames:
 def make_pairs(clip: Clip, analysis: Analysis, aligner: Aligner, count: int, seed: int, task: Task) -> Iterator[Pair]:
     """Yield ``count`` pairs, spread over the clip's scenes; the same for the same seed.
 
-    Raises ``NoBenefit`` if the clip has no blurry frame or no two sharp ones in a scene with them.
+    Raises ``NoBenefit`` if the clip has no blurry frame or no sharp one in a scene with them.
     """
     rng = np.random.default_rng(seed)
     blurry = np.flatnonzero(analysis.blurry)
