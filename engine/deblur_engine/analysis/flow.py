@@ -63,7 +63,7 @@ def dense_flow(first: Bytes, second: Bytes, *, preset: int = cv2.DISOPTICAL_FLOW
     # A fresh one each time: on small pictures DIS changes its own scales and keeps them, so that what a used one finds
     # would depend on what it was used for before. Making one costs nothing beside the flow.
     dis = cv2.DISOpticalFlow_create(preset)
-    flow = dis.calc(np.ascontiguousarray(first), np.ascontiguousarray(second), None)  # type: ignore[call-overload]
+    flow = dis.calc(np.ascontiguousarray(first), np.ascontiguousarray(second), None)
     return np.ascontiguousarray(flow, np.float32)
 
 

@@ -109,12 +109,10 @@ class ProbeResult:
     def to_table(self) -> list[tuple[str, str]]:
         """Rows of (what, value) for people."""
         a, info = self.analysis, self.info
+        coding = f"{info.codec} {info.pixel_format}"
         blurred = f"{int(a.blurry.sum())} of {a.frame_count}"
         rows = [
-            (
-                "clip",
-                f"{info.path.name}: {info.width}x{info.height}, {float(info.fps):.3f} fps, {info.codec} {info.pixel_format}",
-            ),
+            ("clip", f"{info.path.name}: {info.width}x{info.height}, {float(info.fps):.3f} fps, {coding}"),
             ("scenes", str(int(a.scene[-1]) + 1)),
             ("sharp frames", f"{int(a.sharp.sum())} of {a.frame_count}  {_runs(a.sharp)}"),
             ("blurry frames", f"{blurred}  {_runs(a.blurry)}"),
@@ -167,7 +165,7 @@ def probe(clip: Clip | str | Path, *, frames: FrameRange | None = None, task: Ta
 
 
 def trial_gains(clip: Clip, analysis: Analysis, count: int, task: Task) -> list[float]:
-    """Blur up to ``count`` sharp frames as blurry ones are, and see what blending aligned references brings back, dB."""
+    """What blending aligned references brings back of ``count`` sharp frames blurred as blurry ones are, in dB."""
     aligner = Aligner(analysis, transfer=transfer_name(clip.info.colour))
     blurry = np.flatnonzero(analysis.blurry)
     pairs: list[tuple[int, int]] = []

@@ -108,7 +108,7 @@ def run_clip(
             )
     fitted = None
     if overwrite or not standing.model_fits:
-        fitted = deblur_engine.fit(  # type: ignore[operator]  # mypy takes fitting.fit, the module, for it
+        fitted = deblur_engine.fit(
             clip, standing.model, settings=fit_settings or FitSettings(), task=task, overwrite=overwrite
         )
     rendered = deblur_engine.render(

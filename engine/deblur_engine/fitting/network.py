@@ -40,8 +40,8 @@ class DeblurNet(nn.Module):
 
     All inputs are float, of any height and width. ``frame`` [N, 3, H, W]: R'G'B'. ``reference`` [N, 3, H, W]: sharp,
     aligned; ``confidence`` [N, 1, H, W]: 0..1, 0 where there is no reference. ``motion`` [N, 2, H, W]: blur vector in
-    pixels, 0 where unknown; a path and its reverse are told in fits alike. Returns the restored frame [N, 3, H, W]. A network just made
-    returns the blend ``frame + confidence * (reference - frame)``.
+    pixels, 0 where unknown (fits are told either way along a path). Returns the restored frame [N, 3, H, W]. A network
+    just made returns the blend ``frame + confidence * (reference - frame)``.
 
     ``width``: channels at half resolution; twice and three times as many at a quarter and an eighth.
     """
