@@ -33,7 +33,10 @@ _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 14).tolist())  # fractions tried
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here a hand's shake, from there no motion
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
-_BETTER = 0.82  # of the residual at the estimate that another fraction must come below to be believed instead
+_BETTER = 0.96  # of the residual at the estimate that another fraction near it must come below to be taken instead ...
+_MUCH_BETTER = 0.82  # ... and one far from it
+_LUCY_STEPS = 5
+_UNDONE = 0.8  # how much of a frame with its blur undone a plain blend takes
 _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
 
 
@@ -127,9 +130,10 @@ class Aligner:
         weight = np.clip((length - _UNTOUCHED) / (_TREATED - _UNTOUCHED), 0, 1).astype(np.float32)
         believed = _believable(interval, blur, bend)
         weight *= cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR)
+        undone = self._deconvolved(picture, motion)
+        stand_in = np.float32(_UNDONE) * weight
         if not found:
-            nothing = np.zeros((height, width), np.float32)
-            return Alignment(np.zeros_like(picture), nothing, motion, weight, (), exposure)
+            return Alignment(undone, stand_in, motion, weight, (), exposure)
         shares, confidence = _shares(list(found.values()))
         confidence *= believed
         if bend is not None:
@@ -143,7 +147,9 @@ class Aligner:
             fused += warped * cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
         fused += self._shading(picture, fused, blur)
         confidence = np.clip(cv2.resize(confidence, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
-        return Alignment(fused, confidence, motion, weight, tuple(found), exposure)
+        # Where no reference is believed, the frame with its blur undone stands in for one.
+        reference = ops.mix(undone, fused, confidence, threads=self.threads)
+        return Alignment(reference, confidence + (1 - confidence) * stand_in, motion, weight, tuple(found), exposure)
 
     def interval(self, i: int, pictures: Mapping[int, Array]) -> tuple[Array, Array | None]:
         """Motion per frame interval at frame ``i``, and how much it changes over one.
@@ -188,8 +194,11 @@ class Aligner:
                 return float(np.mean((off * off)[trusted]))  # noqa: B023
 
             found = min(_EXPOSURES, key=left)
-            if left(found) > _BETTER * left(best):
-                break
+            if left(found) > _MUCH_BETTER * left(best):
+                # A poor reference says little, and rather that anything is blurred more; so not far from the estimate.
+                found = min((f for f in _EXPOSURES if estimate / 1.6 <= f <= estimate * 1.6), key=left, default=best)
+                if left(found) > _BETTER * left(best):
+                    break
             best = found
             aligned = self._one(i, j, frame, sharp, interval * np.float32(best), start=aligned.flow)
         return aligned, best
@@ -237,6 +246,19 @@ class Aligner:
         off = self._reblur(warped, blur) - frame
         off -= cv2.GaussianBlur(off, (0, 0), _LOWPASS)
         return cv2.GaussianBlur(off * off + (1 - inside) * np.float32(0.25), (0, 0), 3.0)
+
+    def _deconvolved(self, picture: Array, motion: Array) -> Array:
+        """``picture`` with its blur undone by a few steps of Richardson and Lucy (1972, 1974) along its motion.
+
+        Few, since each sharpens noise as well. A straight centred path is its own mirror image, so that the adjoint
+        of blurring is blurring again, but for how the motion differs between the ends of a path.
+        """
+        seen = np.maximum(picture, np.float32(1e-3))
+        estimate = seen
+        for _ in range(_LUCY_STEPS):
+            ratio = seen / np.maximum(self._reblur(estimate, motion), np.float32(1e-3))
+            estimate = estimate * np.clip(ops.reblur(ratio, motion, threads=self.threads), 0.5, 2.0)
+        return np.ascontiguousarray(estimate, np.float32)
 
     def _shading(self, picture: Array, fused: Array, blur: Array) -> Array:
         """What the fused reference lacks of the frame's slow shading (lamps, auto exposure), at full size."""
