@@ -33,13 +33,13 @@ def well_formed(found: Alignment, height: int, width: int) -> None:
     assert shapes == [(height, width, 3), (height, width), (height, width, 2), (height, width)]
     for values in (found.reference, found.confidence, found.motion, found.weight):
         assert values.dtype == np.float32 and np.isfinite(values).all()
-    for share in (found.confidence, found.weight):
+    for share in (found.confidence, found.weight, found.believed):
         assert share.min() >= 0 and share.max() <= 1
     assert 0 <= found.exposure <= 1
 
 
 def same(one: Alignment, other: Alignment) -> None:
-    for name in ("reference", "confidence", "motion", "weight"):
+    for name in ("reference", "confidence", "motion", "weight", "believed"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     assert one.used == other.used and one.exposure == other.exposure
 
@@ -132,7 +132,7 @@ def test_a_reference_of_something_else_is_not_believed(
         pictures[j] = np.ascontiguousarray(texture(9)[100 : 100 + 192, 50 : 50 + 256])
     garbage = aligner.align(2, pictures)
     well_formed(garbage, 192, 256)
-    assert garbage.confidence.mean() < 0.02 < 0.2 < found[2].confidence.mean()
+    assert garbage.believed.mean() < 0.02 < 0.2 < found[2].believed.mean()
     frame, truth = pictures[2], unit(two_scenes.truth[2])
     assert psnr(blend(frame, garbage), truth) > psnr(frame, truth) - 0.1
 
@@ -148,10 +148,10 @@ def test_where_something_is_in_the_way_the_reference_is_not_believed(
     pictures[j][60:140, 80:180] = texture(9)[60:140, 80:180]
     hidden = aligner.align(3, pictures)
     patch = (slice(80, 120), slice(110, 150))  # well inside, whatever way the frames moved
-    assert clear.confidence[patch].mean() > 0.25
-    assert hidden.confidence[patch].mean() < 0.05
+    assert clear.believed[patch].mean() > 0.25
+    assert hidden.believed[patch].mean() < 0.05
     far = (slice(30, 160), slice(215, 250))
-    assert hidden.confidence[far].mean() > 0.5 * clear.confidence[far].mean() > 0.05
+    assert hidden.believed[far].mean() > 0.5 * clear.believed[far].mean() > 0.05
 
 
 def test_what_stands_still_is_left_alone(analysis: Analysis) -> None:
@@ -191,7 +191,7 @@ def test_without_references_only_the_motion_is_found(
     pictures = pictures_of(two_scenes, (1, 2, 3))
     alone = aligner.align(2, pictures, references=False)
     well_formed(alone, 192, 256)
-    assert alone.used == () and not alone.confidence.any() and not alone.reference.any()
+    assert alone.used == () and not alone.believed.any()
     assert alone.exposure == pytest.approx(float(analysis.exposure[2]))
     assert np.median(np.hypot(alone.motion[..., 0], alone.motion[..., 1])) > 3
     only_neighbours_are_there = aligner.align(2, {i: pictures[i] for i in (1, 2, 3)})
@@ -215,7 +215,7 @@ def test_with_no_neighbours_the_camera_path_tells_the_motion(
 def test_the_frame_alone(analysis: Analysis, two_scenes: Panned) -> None:
     aligned = Aligner(analysis).align(2, pictures_of(two_scenes, (2,)))
     well_formed(aligned, 192, 256)
-    assert aligned.used == () and not aligned.confidence.any()
+    assert aligned.used == () and not aligned.believed.any()
 
 
 def test_slow_shading_is_taken_from_the_frame(analysis: Analysis, two_scenes: Panned) -> None:

@@ -44,8 +44,9 @@ _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itsel
 class Alignment:
     """What is known about one frame; arrays are float32 at full size.
 
-    ``reference`` [H, W, 3]: R'G'B', the sharp references fused, 0 where there is none. ``confidence`` [H, W] 0..1:
-    how much of it a plain blend should take. ``motion`` [H, W, 2]: blur vector in pixels. ``weight`` [H, W] 0..1:
+    ``reference`` [H, W, 3]: R'G'B', the sharp references fused where they are believed, elsewhere the frame itself
+    with its blur undone along its motion. ``confidence`` [H, W] 0..1: how much of it a plain blend should take;
+    ``believed`` [H, W] 0..1: how much of it comes from references. ``motion`` [H, W, 2]: blur vector in pixels. ``weight`` [H, W] 0..1:
     0 leaves the pixel as it is. ``used``: the frames that the reference was made of. ``exposure``: the fraction of
     the frame interval that explained the blur best.
     """
@@ -56,6 +57,7 @@ class Alignment:
     weight: Array
     used: tuple[int, ...]
     exposure: float
+    believed: Array
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Aligner:
         undone = self._deconvolved(picture, motion)
         stand_in = np.float32(_UNDONE) * weight
         if not found:
-            return Alignment(undone, stand_in, motion, weight, (), exposure)
+            return Alignment(undone, stand_in, motion, weight, (), exposure, np.zeros_like(weight))
         shares, confidence = _shares(list(found.values()))
         confidence *= believed
         if bend is not None:
@@ -149,7 +151,8 @@ class Aligner:
         confidence = np.clip(cv2.resize(confidence, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
         # Where no reference is believed, the frame with its blur undone stands in for one.
         reference = ops.mix(undone, fused, confidence, threads=self.threads)
-        return Alignment(reference, confidence + (1 - confidence) * stand_in, motion, weight, tuple(found), exposure)
+        total = confidence + (1 - confidence) * stand_in
+        return Alignment(reference, total, motion, weight, tuple(found), exposure, confidence)
 
     def interval(self, i: int, pictures: Mapping[int, Array]) -> tuple[Array, Array | None]:
         """Motion per frame interval at frame ``i``, and how much it changes over one.

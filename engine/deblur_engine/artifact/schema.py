@@ -43,9 +43,10 @@ ANALYSIS_KEY = "deblur_engine_analysis"
 INPUTS: dict[str, int] = {"frame": 3, "reference": 3, "confidence": 1, "motion": 2}
 """The graph's inputs and their channels, each float32 [N, channels, H, W].
 
-``frame``: the blurry picture, R'G'B' in the clip's own primaries and transfer. ``reference``: a sharp picture
-aligned to it. ``confidence``: 0..1, how far the reference can be trusted at each pixel, 0 where there is none.
-``motion``: the blur vector (dx, dy) over the exposure in pixels, 0 where it is unknown.
+``frame``: the blurry picture, R'G'B' in the clip's own primaries and transfer. ``reference``: a sharp picture of the
+same moment: aligned references, or the frame deblurred along its motion. ``confidence``: 0..1, how far the reference
+can be trusted at each pixel, 0 where there is none. ``motion``: the blur vector (dx, dy) over the exposure in pixels,
+0 where it is unknown.
 """
 OUTPUT = "restored"  # float32 [N, 3, H, W], the deblurred picture in the frame's own space
 
