@@ -46,9 +46,9 @@ class Alignment:
 
     ``reference`` [H, W, 3]: R'G'B', the sharp references fused where they are believed, elsewhere the frame itself
     with its blur undone along its motion. ``confidence`` [H, W] 0..1: how much of it a plain blend should take;
-    ``believed`` [H, W] 0..1: how much of it comes from references. ``motion`` [H, W, 2]: blur vector in pixels. ``weight`` [H, W] 0..1:
-    0 leaves the pixel as it is. ``used``: the frames that the reference was made of. ``exposure``: the fraction of
-    the frame interval that explained the blur best.
+    ``believed`` [H, W] 0..1: how much of it comes from references. ``motion`` [H, W, 2]: blur vector in pixels.
+    ``weight`` [H, W] 0..1: 0 leaves the pixel as it is. ``used``: the frames that the reference was made of.
+    ``exposure``: the fraction of the frame interval that explained the blur best.
     """
 
     reference: Array

@@ -37,8 +37,8 @@ class Encoding:
 
 # FFmpeg's codec name -> encoder, settings. Codecs that are not here have no encoder, or none worth using.
 CODECS: dict[str, tuple[str, dict[str, str]]] = {
-    "h264": ("libx264", {"preset": "medium", "crf": "14"}),
-    "hevc": ("libx265", {"preset": "medium", "crf": "15"}),
+    "h264": ("libx264", {"preset": "medium", "crf": "10"}),
+    "hevc": ("libx265", {"preset": "medium", "crf": "11"}),
     "prores": ("prores_ks", {"vendor": "apl0"}),
     "dnxhd": ("dnxhd", {}),
     "ffv1": ("ffv1", {"level": "3", "slicecrc": "1", "slices": "4", "g": "1"}),
