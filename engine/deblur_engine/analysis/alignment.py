@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -93,7 +94,7 @@ class Aligner:
         """Everything the network is told about frame ``i``.
 
         ``pictures``: frame number -> R'G'B' float32 [H, W, 3] for the frames of ``needs(i)``; references that are
-        missing are done without. With ``references`` False only the motion is found.
+        missing are done without; with ``references`` False all are.
         """
         interval, bend = self.interval(i, pictures)
         used = [j for j in self.analysis.references_for(i) if j in pictures] if references else []
@@ -191,9 +192,9 @@ class Aligner:
         for _ in range(2):  # a better fraction gives a better flow, and that a better fraction
             trusted = aligned.residual <= np.median(aligned.residual)
 
+            @cache  # the same fractions are compared more than once
             def left(fraction: float) -> float:
-                off = self._reblur(aligned.warped, interval * np.float32(fraction)) - frame  # noqa: B023
-                off -= cv2.GaussianBlur(off, (0, 0), _LOWPASS)
+                off, _ = self._unexplained(aligned.warped, interval * np.float32(fraction), frame)  # noqa: B023
                 return float(np.mean((off * off)[trusted]))  # noqa: B023
 
             found = min(_EXPOSURES, key=left)
@@ -227,9 +228,7 @@ class Aligner:
             rounds = 1
         flow = self._refine(frame, sharp, blur, start, rounds)
         warped, inside = ops.warp(sharp, flow, return_mask=True, threads=self.threads)
-        off = self._reblur(warped, blur) - frame
-        shading = cv2.GaussianBlur(off, (0, 0), _LOWPASS)
-        off -= shading
+        off, shading = self._unexplained(warped, blur, frame)
         change = warped - shading - frame
         residual = cv2.GaussianBlur(off * off, (0, 0), 3.0) + _hearsay(frame, flow)
         # Outside the reference nothing is known; half a unit off is as bad as it gets.
@@ -244,10 +243,16 @@ class Aligner:
             flow = compose(dense_flow(target, eight_bit(equally_blurry)), flow)
         return flow
 
+    def _unexplained(self, warped: Array, blur: Array, frame: Array) -> tuple[Array, Array]:
+        """What the reblurred reference differs from the frame by: in detail, and in slow shading."""
+        off = self._reblur(warped, blur) - frame
+        shading = cv2.GaussianBlur(off, (0, 0), _LOWPASS)
+        off -= shading
+        return off, shading
+
     def _off(self, frame: Array, sharp: Array, blur: Array, flow: Array) -> Array:
         warped, inside = ops.warp(sharp, flow, return_mask=True, threads=self.threads)
-        off = self._reblur(warped, blur) - frame
-        off -= cv2.GaussianBlur(off, (0, 0), _LOWPASS)
+        off, _ = self._unexplained(warped, blur, frame)
         return cv2.GaussianBlur(off * off + (1 - inside) * np.float32(0.25), (0, 0), 3.0)
 
     def _deconvolved(self, picture: Array, motion: Array) -> Array:

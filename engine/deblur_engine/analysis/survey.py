@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +94,7 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
     drop = _drops(sharpness, scenes)
     speed_at = _speed_at_frames(np.array(speeds, np.float32), scenes)
     homographies = np.stack([*between[1:], np.eye(3)])
-    limit = _drop_limit(drop)
-    sharp = drop < limit
+    sharp = drop < _drop_limit(drop)
     analysis = Analysis(
         width=width,
         height=height,
@@ -112,8 +111,8 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
         reach=_REACH,
     )
     exposure = exposures(clip, analysis, task)
-    blurry = (drop >= limit) & (exposure * speed_at >= _BLURRY_PIXELS)
-    return Analysis(**{**analysis.__dict__, "exposure": exposure, "blurry": blurry})
+    blurry = ~sharp & (exposure * speed_at >= _BLURRY_PIXELS)
+    return replace(analysis, exposure=exposure, blurry=blurry)
 
 
 def _full_size(homography: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -213,10 +213,7 @@ def _judged(
     info = clip.info
     used = sorted({j for i in np.flatnonzero(analysis.blurry) for j in analysis.references_for(int(i))})
     recipe = {
-        **{
-            k: (str(v) if k == "frames" and v is not None else v)
-            for k, v in asdict(replace(settings, frames=None)).items()
-        },
+        **asdict(replace(settings, frames=None)),
         "frames": None if settings.frames is None else str(settings.frames),
         "name": "reference-blend",
         "steps_done": loop.progress.step,

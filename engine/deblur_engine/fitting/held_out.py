@@ -30,14 +30,21 @@ class HeldOut:
 
     def gain(self, network: DeblurNet, device: torch.device) -> float:
         """Mean over the blurred pairs of PSNR gained over the input, dB, as rendering would use the network."""
-        return float(np.mean([self._gain(p, restored) for p, restored in self._restored(network, device)]))
+        return float(
+            np.mean(
+                [
+                    psnr(_shown(p, restored), p["sharp"]) - psnr(p["frame"], p["sharp"])
+                    for p, restored in self._restored(network, device)
+                ]
+            )
+        )
 
     def figures(self, network: DeblurNet, device: torch.device) -> dict[str, float]:
         """Mean PSNR over the held-out pairs of the input, of the plain blend and of the network, dB."""
         rows = []
         for p, restored in self._restored(network, device):
-            blend = p["frame"] + p["weight"] * p["confidence"] * (p["reference"] - p["frame"])
-            shown = p["frame"] + p["weight"] * (restored - p["frame"])
+            blend = _shown(p, p["frame"] + p["confidence"] * (p["reference"] - p["frame"]))
+            shown = _shown(p, restored)
             rows.append([psnr(x, p["sharp"]) for x in (p["frame"], blend, shown)])
         means = np.mean(rows, axis=0)
         return {name: round(float(v), 3) for name, v in zip(("input_psnr", "blend_psnr", "psnr"), means, strict=True)}
@@ -78,10 +85,10 @@ class HeldOut:
                 result.append((p, network(*inputs)[0].float().cpu().numpy().transpose(1, 2, 0)))
         return result
 
-    @staticmethod
-    def _gain(p: dict[str, Array], restored: Array) -> float:
-        shown = p["frame"] + p["weight"] * (restored - p["frame"])
-        return psnr(shown, p["sharp"]) - psnr(p["frame"], p["sharp"])
+
+def _shown(p: dict[str, Array], restored: Array) -> Array:
+    """What rendering would show: sharp places passed through."""
+    return p["frame"] + p["weight"] * (restored - p["frame"])
 
 
 def psnr(picture: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:

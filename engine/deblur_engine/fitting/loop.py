@@ -91,7 +91,8 @@ class FittingLoop:
                     on_look()
             gain = {} if math.isinf(progress.best_gain) else {"held_out_gain_db": round(progress.best_gain, 2)}
             task.report("fit", round(share * steps), steps, "steps", loss=loss, step=progress.step, **gain)
-        self._look()
+        if progress.looked < 1.0:
+            self._look()
 
     def _share(self, budget: float) -> float:
         """How much of the fit is done, 0..1, by whichever of steps and time is further on."""

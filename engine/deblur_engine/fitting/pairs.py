@@ -21,7 +21,7 @@ from ..errors import NoBenefit
 from ..media import Clip
 from ..task import Task
 
-__all__ = ["Pair", "as_recorded", "expose", "make_pairs"]
+__all__ = ["Pair", "as_recorded", "expose", "make_pairs", "turned"]
 
 Array = npt.NDArray[np.float32]
 
@@ -149,18 +149,20 @@ def as_recorded(picture: Array, rng: np.random.Generator) -> Array:
     return code.astype(np.float32) / np.float32(255)
 
 
+def turned(vectors: Array, angle: float, factor: float) -> Array:
+    """Vectors [..., 2] turned by ``angle`` in radians and lengthened by ``factor``."""
+    cos, sin = np.float32(factor * np.cos(angle)), np.float32(factor * np.sin(angle))
+    return np.stack([cos * vectors[..., 0] - sin * vectors[..., 1], sin * vectors[..., 0] + cos * vectors[..., 1]], -1)
+
+
 def _misjudged(interval: Array, rng: np.random.Generator) -> Array:
     """Motion as the flow to blurry neighbours would have it: off in length and direction, differently in each place."""
     height, width = interval.shape[:2]
     turn, factor = rng.normal(0, 0.08), rng.uniform(0.85, 1.15)
-    cos, sin = np.float32(factor * np.cos(turn)), np.float32(factor * np.sin(turn))
-    turned = np.stack(
-        [cos * interval[..., 0] - sin * interval[..., 1], sin * interval[..., 0] + cos * interval[..., 1]], -1
-    )
     coarse = rng.normal(0, 1, (4, 6, 2)).astype(np.float32)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     length = float(np.mean(np.hypot(interval[..., 0], interval[..., 1])))
-    return np.ascontiguousarray(turned + smooth * np.float32(rng.uniform(0, 0.15) * length))
+    return np.ascontiguousarray(turned(interval, turn, factor) + smooth * np.float32(rng.uniform(0, 0.15) * length))
 
 
 def _cut(

@@ -26,7 +26,7 @@ from .. import ops
 from ..media import open_clip
 from .losses import restoration_loss
 from .network import DeblurNet
-from .pairs import as_recorded, expose
+from .pairs import as_recorded, expose, turned
 from .warm_start import save_warm_start
 
 __all__ = ["main", "sample"]
@@ -101,10 +101,10 @@ def _told(blur: Array, rng: np.random.Generator) -> Array:
     if rng.random() < 0.08:
         return np.zeros_like(blur)
     turn, factor = rng.normal(0, 0.12), float(np.exp(rng.normal(0, 0.2)))
-    cos, sin = np.float32(factor * math.cos(turn)), np.float32(factor * math.sin(turn))
-    turned = np.stack([cos * blur[..., 0] - sin * blur[..., 1], sin * blur[..., 0] + cos * blur[..., 1]], -1)
     length = float(np.hypot(blur[..., 0], blur[..., 1]).mean())
-    return np.ascontiguousarray(turned + _smooth(len(blur), 4, 2, rng) * np.float32(rng.uniform(0, 0.2) * length + 0.1))
+    return np.ascontiguousarray(
+        turned(blur, turn, factor) + _smooth(len(blur), 4, 2, rng) * np.float32(rng.uniform(0, 0.2) * length + 0.1)
+    )
 
 
 def _reference(sharp: Array, frame: Array, told: Array, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             torch._foreach_lerp_(list(mean.parameters()), list(network.parameters()), 1 - keep)
             before = -10 * math.log10(float((frame - sharp).square().mean()) + 1e-9)
             after = -10 * math.log10(float((restored - sharp).square().mean()) + 1e-9)
-            shown += (after - before - shown) * min(0.02, 1)
+            shown += (after - before - shown) * 0.02
         if step % 100 == 0:
             print(
                 f"step {step}  {share:.0%}  loss {loss.item():.4f}  gain over the input, running {shown:+.2f} dB",
