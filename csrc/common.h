@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 // Everything marked DEBLUR_FN has internal linkage: the same header is compiled for several instruction sets, and the
 // linker must never pick an AVX-512 copy of a function for a processor without it.
@@ -25,10 +26,33 @@ struct Picture {
     int64_t sn = 0, sc = 0, sh = 0, sw = 0;
 };
 
+// What one value of a picture is stored as. Integers stand for 0..1 by their full scale.
+enum class Sample : int { u8 = 0, u16 = 1, f16 = 2, f32 = 3 };
+
 enum class Border : int { replicate = 0, zero = 1, reflect = 2 };
 enum class Filter : int { bilinear = 0, bicubic = 1 };
 enum class Measure : int { laplacian = 0, tenengrad = 1 };
 enum class Transfer : int { none = 0, srgb = 1, bt709 = 2, gamma22 = 3 };
+
+DEBLUR_FN int32_t bits_of(float x) {
+#if defined(__CUDA_ARCH__)
+    return __float_as_int(x);
+#else
+    int32_t i;
+    std::memcpy(&i, &x, sizeof i);
+    return i;
+#endif
+}
+
+DEBLUR_FN float float_of(int32_t i) {
+#if defined(__CUDA_ARCH__)
+    return __int_as_float(i);
+#else
+    float x;
+    std::memcpy(&x, &i, sizeof x);
+    return x;
+#endif
+}
 
 DEBLUR_FN float smaller(float a, float b) { return a < b ? a : b; }
 DEBLUR_FN float larger(float a, float b) { return a > b ? a : b; }
@@ -44,6 +68,8 @@ DEBLUR_FN float displacement(float u) {
     const float limit = 1048576.0f, cut = clamped(u, -limit, limit);
     return u - u == 0.0f ? cut : 0.0f;
 }
+
+DEBLUR_FN int64_t bytes_of(Sample s) { return s == Sample::u8 ? 1 : s == Sample::f32 ? 4 : 2; }
 
 template <class T>
 DEBLUR_FN T& at(const Picture<T>& p, int64_t n, int64_t c, int64_t y, int64_t x) {

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # The ops without Python: a static library, linked by the module and by the C++ tests.
 
-add_library(deblur_ops STATIC for_each.cpp ops_cpu.cpp)
+set(deblur_names blend reblur sharpness warp)
+list(TRANSFORM deblur_names REPLACE "(.+)" "\\1/\\1_task.cpp" OUTPUT_VARIABLE deblur_tasks)
+list(TRANSFORM deblur_names REPLACE "(.+)" "\\1/\\1_cpu.cpp" OUTPUT_VARIABLE deblur_loops)
+list(TRANSFORM deblur_names REPLACE "(.+)" "\\1/\\1_cuda.cu" OUTPUT_VARIABLE deblur_kernels)
+list(TRANSFORM deblur_names REPLACE "(.+)" "\\1/\\1_bindings.cpp" OUTPUT_VARIABLE deblur_bindings)
+
+add_library(deblur_ops STATIC for_each.cpp isa.cpp ${deblur_tasks})
 target_include_directories(deblur_ops PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(deblur_ops PUBLIC Threads::Threads)
-
-set(deblur_loops blend/blend_cpu.cpp reblur/reblur_cpu.cpp sharpness/sharpness_cpu.cpp warp/warp_cpu.cpp)
 
 if(MSVC)
   set(deblur_flags /O2 /fp:precise)
@@ -64,8 +68,7 @@ if(deblur_cuda)
   list(TRANSFORM deblur_archs APPEND "-real")
   set(deblur_targets ${deblur_archs} ${deblur_last})
 
-  target_sources(deblur_ops PRIVATE
-    device_cuda.cu blend/blend_cuda.cu reblur/reblur_cuda.cu sharpness/sharpness_cuda.cu warp/warp_cuda.cu)
+  target_sources(deblur_ops PRIVATE device_cuda.cu ${deblur_kernels})
   set_target_properties(deblur_ops PROPERTIES
     CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_ARCHITECTURES "${deblur_targets}" CUDA_RUNTIME_LIBRARY Static)
   target_compile_definitions(deblur_ops PUBLIC DEBLUR_WITH_CUDA)

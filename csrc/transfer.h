@@ -3,31 +3,9 @@
 // it and host and device round alike. Relative error under 1e-6. Negative values mirror: f(-x) = -f(x).
 #pragma once
 
-#include <cstring>
-
 #include "common.h"
 
 namespace deblur {
-
-DEBLUR_FN int32_t bits_of(float x) {
-#if defined(__CUDA_ARCH__)
-    return __float_as_int(x);
-#else
-    int32_t i;
-    std::memcpy(&i, &x, sizeof i);
-    return i;
-#endif
-}
-
-DEBLUR_FN float float_of(int32_t i) {
-#if defined(__CUDA_ARCH__)
-    return __int_as_float(i);
-#else
-    float x;
-    std::memcpy(&x, &i, sizeof x);
-    return x;
-#endif
-}
 
 // log2 of a positive normal number: the mantissa is brought to [1/sqrt 2, sqrt 2), then 2/ln 2 * atanh of
 // (m - 1) / (m + 1) by its series, whose first term left out is under 4e-10.

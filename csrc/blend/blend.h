@@ -37,4 +37,14 @@ DEBLUR_FN float mixed(float base, float result, float weight) {
     return weight == 0.0f ? base : base + weight * (result - base);
 }
 
+// The ops as a whole; see ops.h.
+namespace cpu {
+void blend(const BlendTask&, int threads);
+void mix(const MixTask&, int threads);
+}  // namespace cpu
+namespace cuda {
+void blend(const BlendTask&, int device, uintptr_t stream);
+void mix(const MixTask&, int device, uintptr_t stream);
+}  // namespace cuda
+
 }  // namespace deblur

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled once for each instruction set (DEBLUR_ISA); dispatch.cpp chooses when the module is loaded.
-#include "blend.h"
-#include "ops_cpu.h"
+// Compiled once for each instruction set (DEBLUR_ISA); isa.cpp chooses when the first op runs.
+#include "blend_loops.h"
 
 namespace deblur {
 namespace {

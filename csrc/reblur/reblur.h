@@ -69,4 +69,13 @@ DEBLUR_FN V between(V upper, V lower, float weight) {
     return upper + (lower - upper) * weight;
 }
 
+// The op as a whole; see ops.h.
+namespace cpu {
+void reblur(const ReblurTask&, int threads);
+}
+namespace cuda {
+// `linear` is scratch, shaped like the image and contiguous, needed where the task has a transfer curve.
+void reblur(const ReblurTask&, float* linear, int device, uintptr_t stream);
+}  // namespace cuda
+
 }  // namespace deblur

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled once for each instruction set (DEBLUR_ISA); dispatch.cpp chooses when the module is loaded.
-#include "ops_cpu.h"
-#include "reblur.h"
+// Compiled once for each instruction set (DEBLUR_ISA); isa.cpp chooses when the first op runs.
+#include "reblur_loops.h"
 #include "simd.h"
 
 namespace deblur {

@@ -11,8 +11,6 @@ namespace deblur {
 constexpr int kLanes = 16;
 constexpr int kRowsInFloat = 8;  // lines summed in float before the sums move on into double
 
-enum class Sample : int { u8 = 0, u16 = 1, f32 = 2 };
-
 struct SharpnessTask {
     Picture<const void> image;  // one channel, or three: R'G'B'
     Sample sample = Sample::f32;
@@ -39,6 +37,14 @@ DEBLUR_FN float gradient_energy(float a, float b, float c, float d, float e, flo
 // The square of what a sample type's full scale is, for energies of values in 0..1.
 DEBLUR_FN double energy_scale(Sample sample) {
     return sample == Sample::u8 ? 1.0 / (255.0 * 255.0) : sample == Sample::u16 ? 1.0 / (65535.0 * 65535.0) : 1.0;
+}
+
+// The op as a whole; see ops.h.
+namespace cpu {
+void sharpness(const SharpnessTask&, int threads);
+}
+namespace cuda {
+void sharpness(const SharpnessTask&, int device, uintptr_t stream);
 }
 
 }  // namespace deblur

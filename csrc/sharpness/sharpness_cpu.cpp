@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled once for each instruction set (DEBLUR_ISA); dispatch.cpp chooses when the module is loaded.
-#include "ops_cpu.h"
-#include "sharpness.h"
+// Compiled once for each instruction set (DEBLUR_ISA); isa.cpp chooses when the first op runs.
+#include <type_traits>
+
+#include "half.h"
+#include "sharpness_loops.h"
 
 namespace deblur {
 namespace {
@@ -18,17 +20,18 @@ void read_line(const Picture<const void>& p, int64_t n, int64_t y, float* to) {
     const T* from = line_of<T>(p, n, y);
     const int64_t w = p.w, sw = p.sw, sc = p.sc;
     if (p.c == 1 && sw == 1) {
-        for (int64_t x = 0; x < w; ++x) to[x] = static_cast<float>(from[x]);
+        if constexpr (std::is_same<T, Half>::value)
+            to_floats(from, to, w);
+        else
+            for (int64_t x = 0; x < w; ++x) to[x] = value_of(from[x]);
     } else if (p.c == 1) {
-        for (int64_t x = 0; x < w; ++x) to[x] = static_cast<float>(from[x * sw]);
+        for (int64_t x = 0; x < w; ++x) to[x] = value_of(from[x * sw]);
     } else if (sw == 3 && sc == 1) {
         for (int64_t x = 0; x < w; ++x)
-            to[x] = luma(static_cast<float>(from[3 * x]), static_cast<float>(from[3 * x + 1]),
-                         static_cast<float>(from[3 * x + 2]));
+            to[x] = luma(value_of(from[3 * x]), value_of(from[3 * x + 1]), value_of(from[3 * x + 2]));
     } else {
         for (int64_t x = 0; x < w; ++x)
-            to[x] = luma(static_cast<float>(from[x * sw]), static_cast<float>(from[x * sw + sc]),
-                         static_cast<float>(from[x * sw + 2 * sc]));
+            to[x] = luma(value_of(from[x * sw]), value_of(from[x * sw + sc]), value_of(from[x * sw + 2 * sc]));
     }
     to[-1] = to[0];
     to[w] = to[w - 1];
@@ -103,6 +106,7 @@ void DEBLUR_ISA::sharpness(const SharpnessTask& t, int64_t n, int64_t begin, int
     switch (t.sample) {
         case Sample::u8: return by_measure<uint8_t>(t, n, begin, end, scratch);
         case Sample::u16: return by_measure<uint16_t>(t, n, begin, end, scratch);
+        case Sample::f16: return by_measure<Half>(t, n, begin, end, scratch);
         case Sample::f32: return by_measure<float>(t, n, begin, end, scratch);
     }
 }

@@ -2,6 +2,7 @@
 // One block a tile. Thread (lane, group) adds up what the CPU's loop adds up in that lane over kRowsInFloat lines, and
 // the partial sums are added in the CPU's order: the same bits on both.
 #include "cuda_common.h"
+#include "half.h"
 #include "ops.h"
 #include "sharpness.h"
 
@@ -16,8 +17,8 @@ __device__ float luma_at(const Picture<const void>& p, int64_t n, int64_t y, int
     y = y < 0 ? 0 : y >= p.h ? p.h - 1 : y;
     x = x < 0 ? 0 : x >= p.w ? p.w - 1 : x;
     const T* pixel = static_cast<const T*>(p.data) + n * p.sn + y * p.sh + x * p.sw;
-    if (p.c == 1) return static_cast<float>(pixel[0]);
-    return luma(static_cast<float>(pixel[0]), static_cast<float>(pixel[p.sc]), static_cast<float>(pixel[2 * p.sc]));
+    if (p.c == 1) return value_of(pixel[0]);
+    return luma(value_of(pixel[0]), value_of(pixel[p.sc]), value_of(pixel[2 * p.sc]));
 }
 
 template <class T, Measure M>
@@ -78,14 +79,14 @@ void sharpness(const SharpnessTask& whole, int device, uintptr_t stream) {
     for (int64_t n = 0; n < whole.image.n; n += 65535) {
         SharpnessTask t = whole;
         t.image.n = t.out.n = std::min<int64_t>(65535, whole.image.n - n);
-        const int64_t size = t.sample == Sample::u8 ? 1 : t.sample == Sample::u16 ? 2 : 4;
-        t.image.data = static_cast<const char*>(whole.image.data) + n * whole.image.sn * size;
+        t.image.data = static_cast<const char*>(whole.image.data) + n * whole.image.sn * bytes_of(t.sample);
         t.out.data += n * t.out.sn;
         const dim3 blocks(static_cast<unsigned>(t.out.w), static_cast<unsigned>(t.out.h),
                           static_cast<unsigned>(t.image.n));
         switch (t.sample) {
             case Sample::u8: launch<uint8_t>(t, blocks, queue); break;
             case Sample::u16: launch<uint16_t>(t, blocks, queue); break;
+            case Sample::f16: launch<Half>(t, blocks, queue); break;
             case Sample::f32: launch<float>(t, blocks, queue); break;
         }
         check(cudaGetLastError(), "sharpness");

@@ -85,4 +85,12 @@ DEBLUR_FN float covered(float inside_x, float inside_y, float dx, float dy) {
     return dx - dx == 0.0f && dy - dy == 0.0f ? inside_x * inside_y : 0.0f;
 }
 
+// The op as a whole; see ops.h.
+namespace cpu {
+void warp(const WarpTask&, int threads);
+}
+namespace cuda {
+void warp(const WarpTask&, int device, uintptr_t stream);
+}
+
 }  // namespace deblur

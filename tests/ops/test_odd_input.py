@@ -202,7 +202,12 @@ CASES: list[tuple[str, type[Exception], str, Callable[[], Any]]] = [
         "transfer: is 'pq'; it must be one of None",
         lambda: ops.reblur(IMAGE, FLOW, transfer="pq"),
     ),
-    ("sharpness dtype", TypeError, "uint8 or uint16 or float32", lambda: ops.sharpness(IMAGE.astype(np.int64))),
+    (
+        "sharpness dtype",
+        TypeError,
+        "uint8 or uint16 or float16 or float32",
+        lambda: ops.sharpness(IMAGE.astype(np.int64)),
+    ),
     (
         "sharpness channels",
         ValueError,
