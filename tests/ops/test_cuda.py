@@ -87,12 +87,12 @@ def test_reblur(
     sides,
     st.integers(1, 80),
     st.sampled_from(["laplacian", "tenengrad"]),
-    st.sampled_from([torch.uint8, torch.float32]),
+    st.sampled_from([torch.uint8, torch.float16, torch.float32]),
     seeds,
 )
 def test_sharpness(n: int, c: int, h: int, w: int, tile: int, measure: str, dtype: torch.dtype, seed: int) -> None:
     image = made(seed, n, c, h, w)
-    image = (image.abs() * 255).to(dtype) if dtype is torch.uint8 else image
+    image = ((image.abs() * 255) if dtype is torch.uint8 else image).to(dtype)
     same(ops.sharpness(image.cuda(), tile, measure), ops.sharpness(image, tile, measure))
 
 
@@ -122,6 +122,33 @@ def test_work_is_queued_on_the_current_stream() -> None:
         assert not stream.query()  # ... but not by the caller
     stream.synchronize()
     assert torch.equal(got, wanted)
+
+
+class ByDLPack:
+    """A CUDA tensor seen as something that is not torch's."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+        self.streams: list[int] = []
+
+    def __dlpack__(self, *, stream: int) -> object:
+        self.streams.append(stream)
+        return self.values.__dlpack__(stream=stream)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        kind, number = self.values.__dlpack_device__()
+        return int(kind), int(number)
+
+
+def test_by_dlpack() -> None:
+    rng = np.random.default_rng(6)
+    image, flow = rng.random((40, 50, 3), np.float32), (rng.random((40, 50, 2), np.float32) - 0.5) * 9
+    there, moves, out = (ByDLPack(torch.from_numpy(v).cuda()) for v in (image, flow, np.empty_like(image)))
+    assert ops.warp(there, moves, out=out) is out
+    assert there.streams == moves.streams == out.streams == [1]  # the legacy default stream
+    same(out.values, torch.from_numpy(ops.warp(image, flow)))
+    with pytest.raises(ValueError, match=r"out: needs new memory on cuda:0"):
+        ops.warp(there, moves)
 
 
 def test_a_device_of_another_tensor_is_refused() -> None:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each op is timed against, one module an op."""

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results depend neither on threads nor on the instruction set."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deblur_engine import ops
+from ops_inputs import F32
+
+rng = np.random.default_rng(11)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    image, flow = rng.random((300, 200, 3), np.float32), (rng.random((300, 200, 2), np.float32) - 0.5) * 20
+    calls: list[Callable[[int], F32]] = [
+        lambda n: ops.warp(image, flow, threads=n),
+        lambda n: ops.reblur(image, flow, transfer="srgb", threads=n),
+        lambda n: ops.sharpness(image, threads=n),
+        lambda n: ops.mix(image, image[::-1].copy(), flow[..., 0].copy(), threads=n),
+    ]
+    for call in calls:
+        np.testing.assert_array_equal(call(threads), call(1))
+
+
+def test_the_environment_bounds_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert ops.build_info()["threads"] == 3
+
+
+def test_calls_from_many_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    image, flow = rng.random((120, 100, 3), np.float32), (rng.random((120, 100, 2), np.float32) - 0.5) * 20
+    wanted = ops.reblur(image, flow)
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(5):
+            if not np.array_equal(ops.reblur(image, flow), wanted):
+                wrong.append(number)
+
+    crowd = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in crowd)
+    assert not wrong
+
+
+def _in_a_child(image: F32, flow: F32, answer: Any) -> None:
+    answer.put(ops.warp(image, flow))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_threads_work_again_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    image, flow = rng.random((64, 64, 3), np.float32), (rng.random((64, 64, 2), np.float32) - 0.5) * 20
+    wanted = ops.warp(image, flow)  # starts the parent's threads, which the child does not inherit
+    context = multiprocessing.get_context("fork")
+    answer = context.Queue()
+    child = context.Process(target=_in_a_child, args=(image, flow, answer))
+    child.start()
+    np.testing.assert_array_equal(answer.get(timeout=60), wanted)
+    child.join(timeout=60)
+
+
+@pytest.mark.skipif(ops.cuda_available(), reason="this machine can use CUDA")
+def test_without_a_device_the_ops_say_so() -> None:
+    assert ops.cuda_available() is False
+    assert ops.build_info()["cuda_devices"] == 0
+
+
+_DIGEST = """
+import hashlib, numpy as np
+from deblur_engine import ops
+rng = np.random.default_rng(4)
+image = rng.random((61, 83, 3), dtype=np.float32)
+flow = ((rng.random((61, 83, 2)) - 0.5) * 30).astype(np.float32)
+sums, weights = np.zeros_like(image), np.zeros((61, 83), np.float32)
+ops.blend_tiles(sums, weights, image[:40, :50], 3, 4, 9)
+results = [ops.warp(image, flow, mode, border) for mode in ("bilinear", "bicubic") for border in ("zero", "reflect")]
+results += [ops.reblur(image, flow, flow[::-1], transfer=t) for t in (None, "srgb", "bt709", "gamma2.2")]
+results += [ops.sharpness(image, 20, m) for m in ("laplacian", "tenengrad")]
+results += [ops.sharpness((image - 0.5).astype(np.float16), 20), ops.sharpness(image[..., 0].astype(np.float16), 20)]
+results += [sums, weights, ops.mix(image, image[::-1], flow[..., 0])]
+print(ops.build_info()["instruction_set"], hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
+"""
+
+
+def test_every_instruction_set_gives_the_same_bits() -> None:
+    found = {}
+    for limit in ("base", "v3", "v4"):
+        environment = {**os.environ, "DEBLUR_ISA": limit}
+        done = subprocess.run(
+            [sys.executable, "-c", _DIGEST], env=environment, capture_output=True, text=True, timeout=120, check=True
+        )
+        name, digest = done.stdout.split()
+        found[name] = digest
+    assert "base" in found
+    assert len(set(found.values())) == 1, found
