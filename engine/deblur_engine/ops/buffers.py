@@ -97,7 +97,7 @@ def _dlpack_device(value: Any) -> tuple[int, int] | None:
 
 
 def _device_of(value: Any) -> str:
-    """ "cpu", "cuda:0", ... of an array, a tensor, or an object with __dlpack__."""
+    """Where an array, a tensor or an object with __dlpack__ lies: "cpu", "cuda:0", ..."""
     if _is_tensor(value):
         return str(value.device)
     if isinstance(value, DeviceArray):
