@@ -85,14 +85,14 @@ def test_fp16_keeps_float32_ports(tmp_path: Path, model_path: Path) -> None:
 
 
 class FixedWhileTraced(SmallNet):
-    def forward(self, frame: Tensor, reference: Tensor, confidence: Tensor, motion: Tensor) -> Tensor:
+    def forward(self, frame: Tensor, *guides: Tensor) -> Tensor:
         size = [int(side) for side in frame.shape[-2:]]
-        return F.interpolate(super().forward(frame, reference, confidence, motion), size=size)
+        return F.interpolate(super().forward(frame, *guides), size=size)
 
 
 class OtherInTorch(SmallNet):
-    def forward(self, frame: Tensor, reference: Tensor, confidence: Tensor, motion: Tensor) -> Tensor:
-        restored = super().forward(frame, reference, confidence, motion)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        restored = super().forward(*inputs)
         return restored if torch.onnx.is_in_onnx_export() else restored + 2e-4
 
 

@@ -45,11 +45,11 @@ def richardson_lucy(picture: Floats, motion: Floats, iterations: int = 5) -> Flo
 
 
 def plain_blend(aligner: Aligner, index: int, pictures: Mapping[int, Floats], *, guarded: bool) -> Floats:
-    """Frame ``index`` with its aligned reference laid over it where it agrees, and no network.
+    """Frame ``index`` with what alignment proposes to change in it, and no network.
 
     ``guarded`` honours the aligner's pass-through weight as well, as rendering does.
     """
     frame = pictures[index]
     alignment = aligner.align(index, pictures)
-    share = alignment.confidence * alignment.weight if guarded else alignment.confidence
-    return np.asarray(frame + share[..., None] * (alignment.reference - frame), np.float32)
+    share = alignment.weight[..., None] if guarded else 1.0
+    return np.asarray(frame + share * alignment.change, np.float32)

@@ -60,11 +60,11 @@ def test_unsharp_steepens_edges(picture: Floats) -> None:
 
 
 @pytest.mark.parametrize("guarded", [False, True])
-def test_plain_blend_follows_confidence_and_weight(picture: Floats, guarded: bool) -> None:
+def test_plain_blend_follows_alignment_and_weight(picture: Floats, guarded: bool) -> None:
     reference = picture[:, ::-1].copy()
-    confidence, weight = np.zeros(picture.shape[:2], np.float32), np.ones(picture.shape[:2], np.float32)
-    confidence[:, 20:], weight[:, 60:] = 1, 0
-    aligned = SimpleNamespace(reference=reference, confidence=confidence, weight=weight)
+    change, weight = reference - picture, np.ones(picture.shape[:2], np.float32)
+    change[:, :20], weight[:, 60:] = 0, 0
+    aligned = SimpleNamespace(change=change, weight=weight)
     aligner = SimpleNamespace(align=lambda i, pictures: aligned)
     blended = plain_blend(aligner, 0, {0: picture}, guarded=guarded)  # type: ignore[arg-type]
     assert np.array_equal(blended[:, :20], picture[:, :20])

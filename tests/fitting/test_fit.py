@@ -155,7 +155,8 @@ def test_a_network_that_learned_too_little_gives_way_to_the_blend(
     given = {n: getattr(p, n).astype(np.float32).transpose(2, 0, 1)[None] for n in INPUTS}
     session = onnxruntime.InferenceSession(str(result.path), providers=["CPUExecutionProvider"])
     (restored,) = session.run(None, given)
-    blend = given["frame"] + given["confidence"] * (given["reference"] - given["frame"])
+    believed = given["confidence"][:, :1]
+    blend = given["frame"] + given["estimate"] + believed * (given["reference"] - given["estimate"])
     np.testing.assert_allclose(restored, blend, atol=1e-5)
 
 

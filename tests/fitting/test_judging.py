@@ -31,8 +31,9 @@ def pair(seed: int, length: float, *, weight: float = 1.0, confidence: float = 0
     return Pair(
         frame=(sharp + off).astype(np.float16),
         sharp=sharp.astype(np.float16),
-        reference=(sharp + 0.5 * off).astype(np.float16),
-        confidence=np.full((40, 48, 1), confidence, np.float16),
+        estimate=np.zeros((40, 48, 3), np.float16),
+        reference=(-0.5 * off).astype(np.float16),
+        confidence=np.full((40, 48, 2), (confidence, 0), np.float16),
         motion=np.full((40, 48, 2), (length, 0), np.float16),
         weight=np.full((40, 48, 1), weight, np.float16),
         target=seed,
@@ -87,8 +88,8 @@ def test_trust_is_counted_by_blur_length() -> None:
     good, bad = Oracle([short], 1.0), Oracle([long], -1.0)
 
     class Both(torch.nn.Module):
-        def forward(self, frame: Tensor, reference: Tensor, confidence: Tensor, motion: Tensor) -> Tensor:
-            return (good if float(motion.max()) < 8 else bad)(frame)
+        def forward(self, frame: Tensor, *guides: Tensor) -> Tensor:
+            return (good if float(guides[-1].max()) < 8 else bad)(frame)
 
     found = dict(judged.trust(Both(), CPU))  # type: ignore[arg-type]
     assert found[0] == found[1] == pytest.approx(0.9, abs=1e-3) and found[16] == found[32] == 0

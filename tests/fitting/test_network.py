@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from deblur_engine.fitting.losses import restoration_loss
-from deblur_engine.fitting.network import TAPS, DeblurNet, _along_path, _unsigned
+from deblur_engine.fitting.network import TAPS, DeblurNet, along_path, unsigned
 
 
-def inputs(height: int, width: int, count: int = 1, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def inputs(height: int, width: int, count: int = 1, seed: int = 0) -> tuple[Tensor, ...]:
     made = torch.Generator().manual_seed(seed)
-    frame, reference = (torch.rand(count, 3, height, width, generator=made) for _ in range(2))
-    confidence = (torch.rand(count, 1, height, width, generator=made) - 0.3).clamp(0, 1)
+    frame, other = (torch.rand(count, 3, height, width, generator=made) for _ in range(2))
+    estimate = 0.1 * torch.randn(count, 3, height, width, generator=made)
+    confidence = (torch.rand(count, 2, height, width, generator=made) - 0.3).clamp(0, 1)
     motion = torch.randn(count, 2, height, width, generator=made) * 6
-    return frame, reference, confidence, motion
+    return frame, estimate, other - frame, confidence, motion
+
+
+def blended(frame: Tensor, estimate: Tensor, reference: Tensor, confidence: Tensor, _: Tensor) -> Tensor:
+    return frame + estimate + confidence[:, :1] * (reference - estimate)
 
 
 def woken(width: int = 8, seed: int = 0) -> DeblurNet:
@@ -34,16 +39,15 @@ def woken(width: int = 8, seed: int = 0) -> DeblurNet:
 @given(st.integers(1, 41), st.integers(1, 41))
 @hypothesis_settings(max_examples=15)
 def test_a_new_network_returns_the_blend_at_any_size(height: int, width: int) -> None:
-    frame, reference, confidence, motion = inputs(height, width, 2)
+    given_ = inputs(height, width, 2)
     with torch.no_grad():
-        restored = DeblurNet(4)(frame, reference, confidence, motion)
-    torch.testing.assert_close(restored, frame + confidence * (reference - frame), rtol=0, atol=0)
+        restored = DeblurNet(4)(*given_)
+    torch.testing.assert_close(restored, blended(*given_), rtol=0, atol=0)
 
 
 def test_keep_blend_forgets_what_was_learned() -> None:
     network, given_ = woken(), inputs(16, 24)
-    frame, reference, confidence, _ = given_
-    blend = frame + confidence * (reference - frame)
+    blend = blended(*given_)
     with torch.no_grad():
         assert (network(*given_) - blend).abs().max() > 0.01
         network.keep_blend()
@@ -65,39 +69,38 @@ def test_pictures_of_a_batch_do_not_touch_each_other() -> None:
     torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_what_a_reference_without_confidence_shows_is_not_seen() -> None:
-    frame, reference, confidence, motion = inputs(24, 32)
-    confidence = torch.zeros_like(confidence)
-    network = woken()
+def test_everything_that_alignment_tells_is_seen() -> None:
+    network, given_ = woken(), inputs(24, 32)
     with torch.no_grad():
-        one = network(frame, reference, confidence, motion)
-        other = network(frame, torch.full_like(reference, 7.0), confidence, motion)
-    torch.testing.assert_close(one, other, rtol=0, atol=0)
+        restored = network(*given_)
+        for k in range(len(given_)):
+            other = [torch.zeros_like(t) if j == k else t for j, t in enumerate(given_)]
+            assert (network(*other) - restored).abs().max() > 1e-3, k
 
 
 def test_a_path_and_its_reverse_are_told_alike() -> None:
-    _, _, _, motion = inputs(9, 11)
-    torch.testing.assert_close(_unsigned(motion), _unsigned(-motion), rtol=0, atol=0)
-    assert not torch.allclose(_unsigned(motion), _unsigned(motion.flip(1)))
+    motion = inputs(9, 11)[-1]
+    torch.testing.assert_close(unsigned(motion), unsigned(-motion), rtol=0, atol=0)
+    assert not torch.allclose(unsigned(motion), unsigned(motion.flip(1)))
 
 
 def test_the_length_is_told_in_its_unit_and_no_motion_is_no_hole() -> None:
     motion = torch.tensor([[3.0, 4.0], [0.0, 0.0]]).view(2, 2, 1, 1).requires_grad_()
-    told = _unsigned(motion)
+    told = unsigned(motion)
     torch.testing.assert_close(told[0, :, 0, 0], torch.tensor([5.0, -7 / 5, 24 / 5]) / 16, rtol=1e-3, atol=1e-5)
     told.sum().backward()
     assert told[1].abs().max() < 1e-3 and motion.grad is not None and bool(torch.isfinite(motion.grad).all())
 
 
 def test_the_reverse_path_is_read_in_reverse() -> None:
-    frame, _, _, motion = inputs(12, 17)
-    there, back = _along_path(frame, motion), _along_path(frame, -motion)
+    frame, *_, motion = inputs(12, 17)
+    there, back = along_path(frame[:, :1], motion, TAPS), along_path(frame[:, :1], -motion, TAPS)
     torch.testing.assert_close(there, back.flip(1), rtol=0, atol=1e-5)
 
 
 def test_along_path_reads_luma_between_pixels() -> None:
-    frame, _, _, motion = inputs(11, 14, 2, seed=3)
-    luma = np.einsum("nchw,c->nhw", frame.double().numpy(), [0.299, 0.587, 0.114])
+    frame, *_, motion = inputs(11, 14, 2, seed=3)
+    luma = frame[:, 0].double().numpy()
     y, x = np.mgrid[0:11, 0:14].astype(np.float64)
     wanted = np.empty((2, len(TAPS), 11, 14))
     for n in range(2):
@@ -110,7 +113,7 @@ def test_along_path_reads_luma_between_pixels() -> None:
             upper = luma[n][top, left] * (1 - fx) + luma[n][top, right] * fx
             lower = luma[n][bottom, left] * (1 - fx) + luma[n][bottom, right] * fx
             wanted[n, k] = upper * (1 - fy) + lower * fy - luma[n]
-    np.testing.assert_allclose(_along_path(frame, motion).numpy(), wanted, atol=1e-4)
+    np.testing.assert_allclose(along_path(frame[:, :1], motion, TAPS).numpy(), wanted, atol=1e-4)
 
 
 def plain_loss(restored: np.ndarray, sharp: np.ndarray) -> np.ndarray:
@@ -122,7 +125,7 @@ def plain_loss(restored: np.ndarray, sharp: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 15), (1, 1)])
 def test_the_loss_is_charbonnier_and_the_spectrum(size: tuple[int, int]) -> None:
-    restored, sharp, _, _ = inputs(*size, 3)
+    restored, sharp, *_ = inputs(*size, 3)
     wanted = plain_loss(restored.numpy(), sharp.numpy())
     np.testing.assert_allclose(float(restoration_loss(restored, sharp)), wanted.mean(), rtol=1e-5)
     importance = torch.tensor([2.0, 0.0, 1.0]).view(3, 1, 1, 1)

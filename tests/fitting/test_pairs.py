@@ -14,6 +14,7 @@ import torch
 
 from deblur_engine import ops
 from deblur_engine.analysis import Aligner, Alignment, Analysis
+from deblur_engine.artifact.schema import INPUTS
 from deblur_engine.errors import Cancelled, NoBenefit
 from deblur_engine.fitting.batches import Batch, Batches, _turned
 from deblur_engine.fitting.fit_clip import split
@@ -53,13 +54,13 @@ def test_every_sharp_frame_has_its_turn(pairs: list[Pair], shot: Panned) -> None
 
 def test_a_pair_is_what_it_says(pairs: list[Pair], shot: Panned) -> None:
     for pair in pairs:
-        shapes = {"frame": 3, "sharp": 3, "reference": 3, "confidence": 1, "motion": 2, "weight": 1}
+        shapes = {**INPUTS, "sharp": 3, "weight": 1}
         for name, channels in shapes.items():
             values = getattr(pair, name)
             assert values.shape == (144, 192, channels) and values.dtype == np.float16, name
             assert np.isfinite(values).all(), name
         np.testing.assert_allclose(pair.sharp, shot.pictures[pair.target] / 255, atol=1e-3)
-        assert pair.confidence.min() >= 0 and pair.confidence.max() <= 1
+        assert pair.confidence[..., 0].min() >= 0 and pair.confidence[..., 0].max() <= 1
 
 
 def test_blurred_pairs_are_blurred_and_references_help(pairs: list[Pair]) -> None:
@@ -70,7 +71,9 @@ def test_blurred_pairs_are_blurred_and_references_help(pairs: list[Pair]) -> Non
         frame, sharp = p.frame.astype(np.float32), p.sharp.astype(np.float32)
         assert psnr(frame, sharp) < 32
         assert np.median(np.hypot(p.motion[..., 0], p.motion[..., 1])) > 1
-        blend = frame + (p.confidence * p.weight).astype(np.float32) * (p.reference.astype(np.float32) - frame)
+        estimate, reference = p.estimate.astype(np.float32), p.reference.astype(np.float32)
+        change = estimate + p.confidence[..., :1].astype(np.float32) * (reference - estimate)
+        blend = frame + p.weight.astype(np.float32) * change
         gains.append(psnr(blend, sharp) - psnr(frame, sharp))
     assert np.median(gains) > 0.5
 
@@ -155,7 +158,7 @@ def equal(one: Batch, other: Batch) -> bool:
 
 def test_batches_have_the_shapes_that_the_network_takes(pairs: list[Pair]) -> None:
     batch = Batches(pairs, 48, 5, CPU, 0).draw()
-    assert [tuple(t.shape) for t in batch.inputs] == [(5, 3, 48, 48), (5, 3, 48, 48), (5, 1, 48, 48), (5, 2, 48, 48)]
+    assert [tuple(t.shape) for t in batch.inputs] == [(5, channels, 48, 48) for channels in INPUTS.values()]
     assert tuple(batch.sharp.shape) == (5, 3, 48, 48)
     assert all(t.dtype == torch.float32 for t in (*batch.inputs, batch.sharp))
 
@@ -184,9 +187,10 @@ def test_crops_without_reference_or_motion_say_so(pairs: list[Pair]) -> None:
     batches = Batches([p for p in pairs if p.blurred], 64, 8, CPU, 0)
     bare = still = total = 0
     for _ in range(12):
-        _, reference, confidence, motion = batches.draw().inputs
+        _, estimate, reference, confidence, motion = batches.draw().inputs
         without = reference.abs().amax((1, 2, 3)) == 0
         assert not confidence[without].any()
+        assert not estimate[motion.abs().amax((1, 2, 3)) == 0].any()
         bare, still, total = (
             bare + int(without.sum()),
             still + int((motion.abs().amax((1, 2, 3)) == 0).sum()),

@@ -21,22 +21,25 @@ def test_examples_are_sane() -> None:
     blurred = still = bare = helped = 0
     for _ in range(40):
         example = sample(picture, 64, rng)
-        assert example is not None and example.shape == (64, 64, 12) and example.dtype == np.float16
+        assert example is not None and example.shape == (64, 64, 16) and example.dtype == np.float16
         assert np.isfinite(example).all()
-        frame, sharp, reference, confidence, motion = np.split(example.astype(np.float32), [3, 6, 9, 10], 2)
-        assert frame.min() >= 0 and frame.max() <= 1 and confidence.min() >= 0 and confidence.max() <= 1
-        assert reference.min() > -0.3 and reference.max() < 1.3  # bicubic may ring a little
+        sharp, frame, estimate, reference, confidence, motion = np.split(
+            example.astype(np.float32), [3, 6, 9, 12, 14], 2
+        )
+        believed = confidence[..., :1]
+        assert frame.min() >= 0 and frame.max() <= 1 and believed.min() >= 0 and believed.max() <= 1
+        assert np.abs(reference).max() < 1.3 and np.abs(estimate).max() < 2  # bicubic may ring a little
         assert np.hypot(motion[..., 0], motion[..., 1]).max() < 160
         before = psnr(frame, sharp)
         assert before > 8
         blurred += before < 30
         still += not motion.any()
-        if not confidence.any():
+        if not reference.any():
             bare += 1
             continue
-        helped += psnr(frame + confidence * (reference - frame), sharp) > before - 0.2
+        helped += psnr(frame + estimate + believed * (reference - estimate), sharp) > before - 0.2
     assert blurred > 15 and 0 < still < 15 and 8 < bare < 36
-    assert helped >= 0.7 * (40 - bare)
+    assert helped >= 0.6 * (40 - bare)
 
 
 def test_the_same_generator_makes_the_same_example() -> None:

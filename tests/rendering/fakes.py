@@ -29,12 +29,18 @@ def alignment(number: int, height: int = HEIGHT, width: int = WIDTH, weight: Arr
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     motion = 8 * np.stack([np.sin(y / 30), np.cos(x / 40)], axis=2)
     return AlignedFrame(
-        reference=picture(number + 500, height, width),
-        confidence=rng.random((height, width), dtype=np.float32),
+        estimate=0.1 * rng.standard_normal((height, width, 3), dtype=np.float32),
+        reference=picture(number + 500, height, width) - picture(number, height, width),
+        confidence=rng.random((height, width, 2), dtype=np.float32),
         motion=motion.astype(np.float32),
         weight=np.ones((height, width), np.float32) if weight is None else weight,
         used=(number + 1,),
     )
+
+
+def guides(found: AlignedFrame) -> tuple[Array, ...]:
+    """What the network takes beside the frame, in its order."""
+    return found.estimate, found.reference, found.confidence, found.motion
 
 
 class FakeAnalysis:
@@ -67,8 +73,8 @@ class FakeAligner:
         found = alignment(i, *pictures[i].shape[:2])
         if references:
             return found
-        nothing = np.zeros_like(found.confidence)
-        return AlignedFrame(np.zeros_like(found.reference), nothing, found.motion, found.weight)
+        nothing = np.zeros_like(found.reference), np.zeros_like(found.confidence)
+        return AlignedFrame(found.estimate, *nothing, found.motion, found.weight)
 
 
 class FakeClip:

@@ -14,7 +14,7 @@ from deblur_engine.rendering.cache import AlignmentCache
 from deblur_engine.rendering.renderer import Renderer
 from deblur_engine.rendering.session import Session
 from deblur_engine.settings import RenderSettings
-from rendering.fakes import FakeAligner, alignment, picture
+from rendering.fakes import FakeAligner, alignment, guides, picture
 
 COUNT = 12
 
@@ -30,7 +30,7 @@ def _pictures(renderer: Renderer, i: int) -> dict[int, np.ndarray]:
 def test_a_frame_is_the_network_over_its_alignment(artifact: Artifact, session: Session) -> None:
     renderer, found = _renderer(artifact, session), alignment(4)
     given = renderer.render(4, _pictures(renderer, 4))
-    expected = session.run(picture(4), found.reference, found.confidence, found.motion)
+    expected = session.run(picture(4), *guides(found))
     np.testing.assert_allclose(given, np.clip(expected, min(0, picture(4).min()), max(1, picture(4).max())), atol=1e-6)
 
 
@@ -149,16 +149,15 @@ def test_without_references_it_works_as_well(artifact: Artifact, session: Sessio
     renderer = _renderer(artifact, session, use_references=False)
     found = alignment(4)
     given = renderer.render(4, _pictures(renderer, 4))
-    nothing = np.zeros_like(found.confidence)
-    expected = session.run(picture(4), np.zeros_like(found.reference), nothing, found.motion)
+    nothing = np.zeros_like(found.reference), np.zeros_like(found.confidence)
+    expected = session.run(picture(4), found.estimate, *nothing, found.motion)
     np.testing.assert_allclose(given, np.clip(expected, min(0, picture(4).min()), max(1, picture(4).max())), atol=1e-6)
 
 
 def test_a_single_picture_is_restored_alone(artifact: Artifact, session: Session) -> None:
     renderer, base = _renderer(artifact, session), picture(4)
     given = renderer.render(4, {4: base})
-    zeros = np.zeros(base.shape[:2], np.float32)
-    expected = session.run(base, np.zeros_like(base), zeros, np.zeros((*base.shape[:2], 2), np.float32))
+    expected = session.run(base, *(np.zeros_like(guide) for guide in guides(alignment(4))))
     np.testing.assert_allclose(given, np.clip(expected, min(0, base.min()), max(1, base.max())), atol=1e-6)
     no_aligner = Renderer(artifact, session=session)
     np.testing.assert_array_equal(no_aligner.render(0, {0: base}), given)
@@ -191,7 +190,7 @@ def test_odd_and_tiny_pictures(artifact: Artifact, session: Session) -> None:
 
 
 def test_the_cache_is_bounded_by_bytes() -> None:
-    size = sum(part.nbytes for part in (alignment(0).reference, alignment(0).confidence)) * 7 // 4
+    size = sum(part.nbytes for part in (*guides(alignment(0)), alignment(0).weight))
     cache = AlignmentCache(3 * size)
     for number in range(5):
         cache.put(number, alignment(number))

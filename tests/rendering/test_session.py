@@ -13,16 +13,13 @@ from deblur_engine.errors import MissingDevice, OutOfMemory, UsageError
 from deblur_engine.rendering import session as sessions
 from deblur_engine.rendering.device import CudaDriver, parse_device
 from deblur_engine.rendering.session import Session, cpu_threads
-from rendering.fakes import alignment, picture
+from rendering.fakes import alignment, guides, picture
 
 
 def test_it_computes_what_torch_computes(session: Session) -> None:
     frame, found = picture(1, 45, 71), alignment(1, 45, 71)
-    given = session.run(frame, found.reference, found.confidence, found.motion)
-    planes = [
-        torch.from_numpy(x).reshape(45, 71, -1).permute(2, 0, 1)[None]
-        for x in (frame, found.reference, found.confidence, found.motion)
-    ]
+    given = session.run(frame, *guides(found))
+    planes = [torch.from_numpy(x).permute(2, 0, 1)[None] for x in (frame, *guides(found))]
     expected = SmallNet()(*planes)[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(given, expected, atol=1e-4)
     assert given.dtype == np.float32
@@ -35,20 +32,17 @@ def test_the_provider_is_stated(session: Session) -> None:
 def test_views_of_a_picture_will_do(session: Session) -> None:
     frame, found = picture(2, 64, 96), alignment(2, 64, 96)
     cut = (slice(16, 56), slice(32, 80))
-    whole = session.run(
-        *(np.ascontiguousarray(x[cut]) for x in (frame, found.reference, found.confidence, found.motion))
-    )
-    np.testing.assert_array_equal(
-        session.run(frame[cut], found.reference[cut], found.confidence[cut], found.motion[cut]), whole
-    )
+    inputs = (frame, *guides(found))
+    whole = session.run(*(np.ascontiguousarray(x[cut]) for x in inputs))
+    np.testing.assert_array_equal(session.run(*(x[cut] for x in inputs)), whole)
 
 
 def test_wrong_shapes_are_named(session: Session) -> None:
     frame, found = picture(1), alignment(1)
     with pytest.raises(ValueError, match="reference"):
-        session.run(frame, found.reference[:-1], found.confidence, found.motion)
+        session.run(frame, found.estimate, found.reference[:-1], found.confidence, found.motion)
     with pytest.raises(ValueError, match="motion"):
-        session.run(frame, found.reference, found.confidence, found.motion[..., :1])
+        session.run(frame, found.estimate, found.reference, found.confidence, found.motion[..., :1])
 
 
 def _no_driver(monkeypatch: pytest.MonkeyPatch, driver: CudaDriver) -> None:
@@ -84,7 +78,7 @@ def test_the_gpu_agrees_with_the_cpu(artifact: Artifact, session: Session) -> No
     assert (gpu.provider, gpu.device) == ("CUDAExecutionProvider", "cuda:0")
     assert gpu.free_memory() > 0
     found = alignment(3)
-    inputs = (picture(3), found.reference, found.confidence, found.motion)
+    inputs = (picture(3), *guides(found))
     np.testing.assert_allclose(gpu.run(*inputs), session.run(*inputs), atol=1e-4)
 
 
@@ -106,7 +100,7 @@ def test_memory_that_runs_out_is_an_error_of_its_own(artifact: Artifact, monkeyp
     small = Session(artifact, "cpu", 1)
     found = alignment(1, 512, 512)
     with pytest.raises(OutOfMemory, match="512x512"):
-        small.run(picture(1, 512, 512), found.reference, found.confidence, found.motion)
+        small.run(picture(1, 512, 512), *guides(found))
 
 
 def test_threads_are_as_asked() -> None:

@@ -36,6 +36,7 @@ _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
 _BETTER = 0.96  # of the residual at the estimate that another fraction near it must come below to be taken instead ...
 _MUCH_BETTER = 0.82  # ... and one far from it
+_FINEST = 1  # scale of the last flow: finer follows noise, coarser misses parallax
 _LUCY_STEPS = 5
 _UNDONE = 0.8  # how much of a frame with its blur undone a plain blend takes
 _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
@@ -43,22 +44,32 @@ _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itsel
 
 @dataclass(frozen=True)
 class Alignment:
-    """What is known about one frame; arrays are float32 at full size.
+    """What is known about one frame; arrays are float32 at full size, R'G'B' where they have three channels.
 
-    ``reference`` [H, W, 3]: R'G'B', the sharp references fused where they are believed, elsewhere the frame itself
-    with its blur undone along its motion. ``confidence`` [H, W] 0..1: how much of it a plain blend should take;
-    ``believed`` [H, W] 0..1: how much of it comes from references. ``motion`` [H, W, 2]: blur vector in pixels.
-    ``weight`` [H, W] 0..1: 0 leaves the pixel as it is. ``used``: the frames that the reference was made of.
-    ``exposure``: the fraction of the frame interval that explained the blur best.
+    ``estimate`` [H, W, 3]: the frame with its blur undone along its motion, less the frame. ``reference`` [H, W, 3]:
+    the sharp references, aligned and fused, less the frame. ``confidence`` [H, W, 2]: how far the reference is
+    believed, 0..1, and the luma that it differs by once it is blurred as the frame is. ``motion`` [H, W, 2]: blur
+    vector in pixels. ``weight`` [H, W] 0..1: 0 leaves the pixel as it is. ``used``: the frames that the reference was
+    made of. ``exposure``: the fraction of the frame interval that explained the blur best.
     """
 
+    estimate: Array
     reference: Array
     confidence: Array
     motion: Array
     weight: Array
     used: tuple[int, ...]
     exposure: float
-    believed: Array
+
+    @property
+    def believed(self) -> Array:
+        """How far the reference is believed, [H, W] 0..1."""
+        return self.confidence[..., 0]
+
+    @property
+    def change(self) -> Array:
+        """What a plain blend, without a network, adds to the frame, [H, W, 3]."""
+        return self.estimate + self.confidence[..., :1] * (self.reference - self.estimate)
 
 
 @dataclass(frozen=True)
@@ -129,16 +140,14 @@ class Aligner:
                 found[j] = self._one(i, j, frame, sharp, interval * np.float32(exposure))
         blur = interval * np.float32(exposure)
         motion = resize_flow(blur, (width, height))
-        length = np.hypot(motion[..., 0], motion[..., 1])
-        weight = np.clip((length - _UNTOUCHED) / (_TREATED - _UNTOUCHED), 0, 1).astype(np.float32)
-        believed = _believable(interval, blur, bend)
-        weight *= cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR)
-        undone = self._deconvolved(picture, motion)
-        stand_in = np.float32(_UNDONE) * weight
+        believable = _believable(interval, blur, bend)
+        weight = treated(motion) * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
+        estimate = estimated_change(picture, motion, weight, self.transfer, self.threads)
         if not found:
-            return Alignment(undone, stand_in, motion, weight, (), exposure, np.zeros_like(weight))
-        shares, confidence = _shares(list(found.values()))
-        confidence *= believed
+            nothing = np.zeros((height, width, 2), np.float32)
+            return Alignment(estimate, np.zeros_like(picture), nothing, motion, weight, (), exposure)
+        shares, believed = _shares(list(found.values()))
+        believed *= believable
         if bend is not None:
             # The blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
             # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
@@ -149,11 +158,11 @@ class Aligner:
             warped = ops.warp(references[j], flow, mode="bicubic", threads=self.threads)
             fused += warped * cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
         fused += self._shading(picture, fused, blur)
-        confidence = np.clip(cv2.resize(confidence, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
-        # Where no reference is believed, the frame with its blur undone stands in for one.
-        reference = ops.mix(undone, fused, confidence, threads=self.threads)
-        total = confidence + (1 - confidence) * stand_in
-        return Alignment(reference, total, motion, weight, tuple(found), exposure, confidence)
+        mismatch = self._reblur(cv2.cvtColor(fused, cv2.COLOR_RGB2GRAY), motion)
+        mismatch -= cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        believed = np.clip(cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
+        confidence = np.stack([believed, mismatch], -1)
+        return Alignment(estimate, fused - picture, confidence, motion, weight, tuple(found), exposure)
 
     def interval(self, i: int, pictures: Mapping[int, Array]) -> tuple[Array, Array | None]:
         """Motion per frame interval at frame ``i``, and how much it changes over one.
@@ -226,7 +235,7 @@ class Aligner:
             rounds = 2
         else:
             rounds = 1
-        flow = self._refine(frame, sharp, blur, start, rounds)
+        flow = self._refine(frame, sharp, blur, start, rounds, finest=_FINEST)
         warped, inside = ops.warp(sharp, flow, return_mask=True, threads=self.threads)
         off, shading = self._unexplained(warped, blur, frame)
         change = warped - shading - frame
@@ -235,12 +244,16 @@ class Aligner:
         residual += cv2.GaussianBlur((1 - inside) * np.float32(0.25), (0, 0), 3.0)
         return _Aligned(flow, warped, np.sqrt(residual), np.sqrt(cv2.GaussianBlur(change * change, (0, 0), 3.0)))
 
-    def _refine(self, frame: Array, sharp: Array, blur: Array, flow: Array, rounds: int) -> Array:
+    def _refine(
+        self, frame: Array, sharp: Array, blur: Array, flow: Array, rounds: int, finest: int | None = None
+    ) -> Array:
+        """``finest`` is for the last round."""
         target = eight_bit(frame)
-        for _ in range(rounds):
+        for k in range(rounds):
             equally_blurry = self._reblur(ops.warp(sharp, flow, threads=self.threads), blur)
             equally_blurry -= cv2.GaussianBlur(equally_blurry - frame, (0, 0), _LOWPASS)
-            flow = compose(dense_flow(target, eight_bit(equally_blurry)), flow)
+            last = finest if k == rounds - 1 else None
+            flow = compose(dense_flow(target, eight_bit(equally_blurry), finest=last), flow)
         return flow
 
     def _unexplained(self, warped: Array, blur: Array, frame: Array) -> tuple[Array, Array]:
@@ -255,19 +268,6 @@ class Aligner:
         off, _ = self._unexplained(warped, blur, frame)
         return cv2.GaussianBlur(off * off + (1 - inside) * np.float32(0.25), (0, 0), 3.0)
 
-    def _deconvolved(self, picture: Array, motion: Array) -> Array:
-        """``picture`` with its blur undone by a few steps of Richardson and Lucy (1972, 1974) along its motion.
-
-        Few, since each sharpens noise as well. A straight centred path is its own mirror image, so that the adjoint
-        of blurring is blurring again, but for how the motion differs between the ends of a path.
-        """
-        seen = np.maximum(picture, np.float32(1e-3))
-        estimate = seen
-        for _ in range(_LUCY_STEPS):
-            ratio = seen / np.maximum(self._reblur(estimate, motion), np.float32(1e-3))
-            estimate = estimate * np.clip(ops.reblur(ratio, motion, threads=self.threads), 0.5, 2.0)
-        return np.ascontiguousarray(estimate, np.float32)
-
     def _shading(self, picture: Array, fused: Array, blur: Array) -> Array:
         """What the fused reference lacks of the frame's slow shading (lamps, auto exposure), at full size."""
         height, width = picture.shape[:2]
@@ -278,6 +278,30 @@ class Aligner:
     def _small_homography(self, i: int, j: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
         shrink = np.diag([size[0] / self.analysis.width, size[1] / self.analysis.height, 1.0])
         return shrink @ self.analysis.between(i, j) @ np.linalg.inv(shrink)
+
+
+def treated(motion: Array) -> Array:
+    """0..1, [H, W]: which pixels are blurred by enough to be touched, by their blur vectors [H, W, 2] in pixels."""
+    length = np.hypot(motion[..., 0], motion[..., 1])
+    return np.clip((length - _UNTOUCHED) / (_TREATED - _UNTOUCHED), 0, 1).astype(np.float32)
+
+
+def estimated_change(
+    picture: Array, motion: Array, weight: Array, transfer: str | None, threads: int | None = None
+) -> Array:
+    """What undoing the blur of ``picture`` (R'G'B' [H, W, 3]) along ``motion`` [H, W, 2] changes in it, [H, W, 3].
+
+    A few steps of Richardson and Lucy (1972, 1974), since each sharpens noise as well, of which the most part is taken,
+    by ``weight`` [H, W]. A straight centred path is its own mirror image, so that the adjoint of blurring is blurring
+    again, but for how the motion differs between the ends of a path.
+    """
+    seen = np.maximum(picture, np.float32(1e-3))
+    estimate = seen
+    for _ in range(_LUCY_STEPS):
+        blurred = ops.reblur(estimate, motion, transfer=transfer, threads=threads)  # type: ignore[arg-type]
+        ratio = seen / np.maximum(blurred, np.float32(1e-3))
+        estimate = estimate * np.clip(ops.reblur(ratio, motion, threads=threads), 0.5, 2.0)
+    return np.ascontiguousarray((estimate - picture) * (np.float32(_UNDONE) * weight)[..., None], np.float32)
 
 
 def _believable(interval: Array, blur: Array, bend: Array | None) -> Array:

@@ -184,7 +184,7 @@ def trial_gains(clip: Clip, analysis: Analysis, count: int, task: Task) -> list[
         blur = resize_flow(interval, (sharp.shape[1], sharp.shape[0])) * np.float32(exposure)
         blurred = ops.reblur(sharp, blur, transfer=aligner.transfer)  # type: ignore[arg-type]
         found = aligner.fuse(target, blurred, interval, {j: pictures[j] for j in references}, exposure)
-        blended = ops.mix(blurred, found.reference, found.confidence * found.weight)
+        blended = blurred + found.weight[..., None] * found.change
         gains.append(10 * math.log10(_error(blurred, sharp) / _error(blended, sharp)))
         task.report("try", done + 1, len(pairs), "trials")
     return gains

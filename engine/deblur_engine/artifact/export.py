@@ -41,7 +41,7 @@ def export_model(
 ) -> Path:
     """Write ``module`` and ``metadata`` as one ONNX file; returns its path.
 
-    ``module.forward(frame, reference, confidence, motion)`` takes float32 [N, 3|3|1|2, H, W] of any N, H and W and
+    ``module.forward`` takes ``INPUTS`` (see ``schema``) in their order, float32 [N, C, H, W] of any N, H and W, and
     gives [N, 3, H, W]; it must pad to its own multiple by tensor operations, so that the size stays free in the graph.
     The file is refused (``ModelError``, and nothing is left behind) unless ONNX Runtime's CPU provider agrees with
     torch to 1e-4 at several sizes, odd ones among them. With ``fp16`` the weights and the arithmetic inside are

@@ -40,13 +40,13 @@ SCHEMA_VERSION = 1
 JSON_KEY = "deblur_engine"
 ANALYSIS_KEY = "deblur_engine_analysis"
 
-INPUTS: dict[str, int] = {"frame": 3, "reference": 3, "confidence": 1, "motion": 2}
-"""The graph's inputs and their channels, each float32 [N, channels, H, W].
+INPUTS: dict[str, int] = {"frame": 3, "estimate": 3, "reference": 3, "confidence": 2, "motion": 2}
+"""The graph's inputs and their channels, each float32 [N, channels, H, W]; zeros in all but the first say "unknown".
 
-``frame``: the blurry picture, R'G'B' in the clip's own primaries and transfer. ``reference``: a sharp picture of the
-same moment: aligned references, or the frame deblurred along its motion. ``confidence``: 0..1, how far the reference
-can be trusted at each pixel, 0 where there is none. ``motion``: the blur vector (dx, dy) over the exposure in pixels,
-0 where it is unknown.
+``frame``: the blurry picture, R'G'B' in the clip's own primaries and transfer. ``estimate``: that picture with its
+blur undone along its motion, less the frame. ``reference``: sharp frames aligned to it, less the frame.
+``confidence``: how far the reference is believed at each pixel, 0..1; and by how much it differs from the frame, in
+luma, once it is blurred as the frame is. ``motion``: the blur vector (dx, dy) over the exposure in pixels.
 """
 OUTPUT = "restored"  # float32 [N, 3, H, W], the deblurred picture in the frame's own space
 

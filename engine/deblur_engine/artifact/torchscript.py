@@ -29,7 +29,7 @@ def to_torchscript(
     network: Callable[[ModelMetadata], torch.nn.Module] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write the model as TorchScript with the same four inputs and one output; returns its path.
+    """Write the model as TorchScript with the same inputs and one output; returns its path.
 
     The network's code is not in the ONNX file: ``network(metadata)`` builds it anew (default: ``DeblurNet`` of the
     width that the recipe names), and the weights are taken from the file by name. Raises ``ModelError``, and writes

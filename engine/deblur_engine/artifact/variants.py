@@ -75,8 +75,8 @@ def to_flame_json(
 ) -> tuple[Path, Path]:
     """Write a one-picture model ``path`` and its description ``.json`` of the same name; returns both paths.
 
-    Autodesk Flame's Inference node gives a model the current picture only, so the reference, its confidence and the
-    motion are absent (zero) inside: what is left is what the network does without references. ``size`` (width,
+    Autodesk Flame's Inference node gives a model the current picture only, so all that alignment would tell is
+    absent (zero) inside: what is left is what the network does without references. ``size`` (width,
     height) fixes the size too. The description's keys are those of Flame's Inference Builder; it is not tested in
     Flame itself.
     """

@@ -19,7 +19,7 @@ from .schema import INPUTS, OUTPUT
 __all__ = ["TOLERANCE", "Inputs", "made_up_inputs", "measure_context", "measure_memory", "run_graph", "worst_error"]
 
 Array = npt.NDArray[np.float32]
-Inputs = tuple[Array, ...]  # frame, reference, confidence, motion; float32 [N, C, H, W]
+Inputs = tuple[Array, ...]  # in the order of INPUTS; float32 [N, C, H, W]
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 4e-3}  # largest absolute error against torch, in units of a 0..1 picture
 
@@ -29,15 +29,16 @@ _BLUR = 24.0  # pixels
 
 
 def made_up_inputs(height: int, width: int, seed: int, blur: float = 30.0) -> Inputs:
-    """A made-up frame, a reference that resembles it, a confidence with holes, and blur of that many pixels."""
+    """A made-up frame, what resembles it less itself, a confidence with holes, and blur of that many pixels."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     waves = np.stack([0.5 + 0.4 * np.sin(x / 7 + y / (5 + c)) for c in range(3)])
     frame = waves + 0.1 * rng.standard_normal(waves.shape)
-    reference = waves + 0.1 * rng.standard_normal(waves.shape)
-    confidence = np.clip(rng.random((1, height, width)) * 1.5 - 0.25, 0, 1)
+    estimate, reference = (waves + 0.1 * rng.standard_normal(waves.shape) - frame for _ in range(2))
+    believed = np.clip(rng.random((height, width)) * 1.5 - 0.25, 0, 1)
+    confidence = np.stack([believed, 0.1 * rng.standard_normal((height, width))])
     motion = blur * np.stack([np.sin(y / 40 + x / 90), np.cos(y / 40 + x / 90)])
-    return tuple(value[None].astype(np.float32) for value in (frame, reference, confidence, motion))
+    return tuple(value[None].astype(np.float32) for value in (frame, estimate, reference, confidence, motion))
 
 
 def run_graph(model: onnx.ModelProto, *, profile: str | None = None) -> Callable[[Inputs], Array]:

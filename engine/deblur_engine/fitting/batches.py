@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..artifact.schema import INPUTS
 from .pairs import Pair
 
 __all__ = ["Batch", "Batches"]
 
 _NO_REFERENCE = 0.25  # share of crops shown without their reference: the same file must work on a single frame
-_NO_MOTION = 0.08  # share of crops shown without their motion
+_NO_MOTION = 0.08  # share of crops shown without their motion and what follows from it
 _TRIES = 4  # places looked at for a crop, of which the one with most to restore is taken ...
 _ANYWHERE = 0.3  # ... but for this share, taken where it fell: flat and sharp areas must stay as they are
 _CELL = 16  # pixels, of the maps of what there is to restore
@@ -25,7 +26,7 @@ _CELL = 16  # pixels, of the maps of what there is to restore
 class Batch:
     """Float32 tensors: ``inputs`` as ``DeblurNet.forward`` takes them, and the ``sharp`` frame [N, 3, H, W]."""
 
-    inputs: tuple[Tensor, Tensor, Tensor, Tensor]
+    inputs: tuple[Tensor, ...]
     sharp: Tensor
 
 
@@ -37,10 +38,10 @@ class Batches:
         self._batch = batch
         smallest = min(min(pair.frame.shape[:2]) for pair in pairs)
         self._crop = min(crop, smallest)
-        # Channels of a pair side by side, so that one slice cuts all: frame, sharp, reference, confidence, motion.
+        # Channels of a pair side by side, so that one slice cuts all.
         self._pairs = [
             torch.from_numpy(
-                np.concatenate([p.frame, p.sharp, p.reference, p.confidence, p.motion], 2).transpose(2, 0, 1).copy()
+                np.concatenate([p.sharp, *(getattr(p, name) for name in INPUTS)], 2).transpose(2, 0, 1).copy()
             ).to(device)
             for p in pairs
         ]
@@ -55,16 +56,21 @@ class Batches:
             y, x = self._place(int(index), pair.shape[1], pair.shape[2])
             pieces.append(_turned(pair[:, y : y + side, x : x + side].float(), int(rng.integers(8))))
         stacked = torch.stack(pieces)
-        draws = rng.random((2, self._batch)).astype(np.float32)
-        with_reference = torch.from_numpy((draws[0] >= _NO_REFERENCE).astype(np.float32)).to(stacked.device)
-        with_motion = torch.from_numpy((draws[1] >= _NO_MOTION).astype(np.float32)).to(stacked.device)
-        with_reference, with_motion = with_reference.view(-1, 1, 1, 1), with_motion.view(-1, 1, 1, 1)
-        frame, sharp, reference, confidence, motion = torch.split(stacked, [3, 3, 3, 1, 2], 1)
+        sharp, frame, estimate, reference, confidence, motion = torch.split(stacked, [3, *INPUTS.values()], 1)
+        # Without its motion nothing is known about a frame; without references still how it looks with its blur undone.
+        draw = torch.from_numpy(rng.random(self._batch).astype(np.float32)).to(stacked.device).view(-1, 1, 1, 1)
+        with_motion = (draw >= _NO_MOTION).float()
+        with_reference = (draw >= _NO_MOTION + _NO_REFERENCE).float()
         # A straight path and its reverse blur alike, so either may be told.
         way = torch.from_numpy(np.sign(rng.random(self._batch) - 0.5).astype(np.float32)).to(stacked.device)
-        told = motion * with_motion * way.view(-1, 1, 1, 1)
-        inputs = (frame, reference * with_reference, confidence * with_reference, told)
-        return Batch(tuple(t.contiguous(memory_format=torch.channels_last) for t in inputs), sharp)  # type: ignore[arg-type]
+        inputs = (
+            frame,
+            estimate * with_motion,
+            reference * with_reference,
+            confidence * with_reference,
+            motion * with_motion * way.view(-1, 1, 1, 1),
+        )
+        return Batch(tuple(given.contiguous(memory_format=torch.channels_last) for given in inputs), sharp)
 
     def _place(self, index: int, height: int, width: int) -> tuple[int, int]:
         """The top left corner of a crop of a pair."""

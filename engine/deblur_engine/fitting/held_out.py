@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..artifact.schema import INPUTS
 from .network import DeblurNet
 from .pairs import Pair
 
@@ -43,7 +44,8 @@ class HeldOut:
         """Mean PSNR over the held-out pairs of the input, of the plain blend and of the network, dB."""
         rows = []
         for p, restored in self._restored(network, device):
-            blend = _shown(p, p["frame"] + p["confidence"] * (p["reference"] - p["frame"]))
+            believed = p["confidence"][..., :1]
+            blend = _shown(p, p["frame"] + p["estimate"] + believed * (p["reference"] - p["estimate"]))
             shown = _shown(p, restored)
             rows.append([psnr(x, p["sharp"]) for x in (p["frame"], blend, shown)])
         means = np.mean(rows, axis=0)
@@ -80,7 +82,7 @@ class HeldOut:
             for p in self._pieces:
                 inputs = [
                     torch.from_numpy(np.ascontiguousarray(p[name].transpose(2, 0, 1)))[None].to(device)
-                    for name in ("frame", "reference", "confidence", "motion")
+                    for name in INPUTS
                 ]
                 result.append((p, network(*inputs)[0].float().cpu().numpy().transpose(1, 2, 0)))
         return result
@@ -101,5 +103,4 @@ def _piece(pair: Pair) -> dict[str, Array]:
     height, width = pair.frame.shape[:2]
     top, left = max(0, (height - _SIDE) // 2), max(0, (width - _SIDE) // 2)
     box = (slice(top, top + _SIDE), slice(left, left + _SIDE))
-    names = ("frame", "sharp", "reference", "confidence", "motion", "weight")
-    return {name: getattr(pair, name)[box].astype(np.float32) for name in names}
+    return {name: getattr(pair, name)[box].astype(np.float32) for name in (*INPUTS, "sharp", "weight")}

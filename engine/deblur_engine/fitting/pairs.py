@@ -39,8 +39,9 @@ class Pair:
 
     frame: npt.NDArray[np.float16]  # blurred
     sharp: npt.NDArray[np.float16]
+    estimate: npt.NDArray[np.float16]  # this and the next three as in ``Alignment``
     reference: npt.NDArray[np.float16]
-    confidence: npt.NDArray[np.float16]  # [H, W, 1]
+    confidence: npt.NDArray[np.float16]
     motion: npt.NDArray[np.float16]
     weight: npt.NDArray[np.float16]  # [H, W, 1], pass-through weight as at render time
     target: int  # the sharp frame that it was made from
@@ -181,6 +182,7 @@ def _cut(
     return Pair(
         piece(frame),
         piece(sharp),
+        piece(alignment.estimate),
         piece(alignment.reference),
         piece(alignment.confidence),
         piece(alignment.motion),

@@ -23,13 +23,16 @@ import numpy.typing as npt
 import torch
 
 from .. import ops
+from ..analysis.alignment import estimated_change, treated
+from ..artifact.schema import INPUTS
 from ..media import open_clip
 from .losses import restoration_loss
 from .network import DeblurNet
-from .pairs import as_recorded, expose, turned
-from .warm_start import save_warm_start
+from .pairs import turned
+from .synthetic import expose_photograph, smooth_noise
+from .warm_start import load_warm_start, save_warm_start
 
-__all__ = ["main", "sample"]
+__all__ = ["find_pictures", "main", "sample"]
 
 Array = npt.NDArray[np.float32]
 
@@ -37,6 +40,14 @@ _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
 _CLIPS = {".mp4", ".mov", ".mkv"}
 _MARGIN = 32  # pixels around the crop, for blur that reaches in from outside
 _BATCH = 8
+_TIMES_SEEN = 4  # of each example, before new ones are made
+_NO_REFERENCE = 0.35  # share of examples shown without one, as a renderer without the clip's other frames is
+
+
+def find_pictures(given: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
+    """``read_pictures`` of files and of what lies in folders."""
+    inside = [found for path in given for found in (path.rglob("*") if path.is_dir() else [path])]
+    return read_pictures([path for path in inside if path.suffix.lower() in _PICTURES | _CLIPS])
 
 
 def read_pictures(paths: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
@@ -61,39 +72,18 @@ def read_pictures(paths: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
 
 
 def sample(picture: npt.NDArray[np.uint8], side: int, rng: np.random.Generator) -> npt.NDArray[np.float16] | None:
-    """One example, float16 [side, side, 12]: frame, sharp, reference (3 each), confidence (1), motion (2).
+    """One example, float16 [side, side, 16]: the sharp picture, then what ``DeblurNet`` takes, in its order.
 
     None where the crop shows nothing to learn from.
     """
-    large = side + 2 * _MARGIN
-    height, width = picture.shape[:2]
-    if min(height, width) < large:
+    made = expose_photograph(picture, side + 2 * _MARGIN, rng)
+    if made is None:
         return None
-    y, x = int(rng.integers(height - large + 1)), int(rng.integers(width - large + 1))
-    sharp = picture[y : y + large, x : x + large].astype(np.float32) / np.float32(255)
-    if sharp.std() < 0.03:
-        return None
-    exponent = np.float32(rng.uniform(0.75, 1.3))
-    sharp = np.ascontiguousarray(sharp**exponent)
-    blur = _motion(large, rng)
-    frame = as_recorded(sharp if rng.random() < 0.08 else expose(sharp, blur, "srgb", rng), rng)
-    told = _told(blur, rng)
-    reference, confidence = _reference(sharp, frame, told, rng)
-    stacked = np.concatenate([frame, sharp, reference, confidence[..., None], told], 2)
+    told = _told(made.motion, rng)
+    estimate = estimated_change(made.frame, told, treated(told), "srgb")
+    reference, confidence = _reference(made.sharp, made.frame, estimate, told, rng)
+    stacked = np.concatenate([made.sharp, made.frame, estimate, reference, confidence, told], 2)
     return stacked[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN].astype(np.float16)
-
-
-def _smooth(side: int, nodes: int, channels: int, rng: np.random.Generator) -> Array:
-    coarse = rng.normal(0, 1, (nodes, nodes, channels)).astype(np.float32)
-    return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC).reshape(side, side, channels)
-
-
-def _motion(side: int, rng: np.random.Generator) -> Array:
-    """Blur vectors of a handheld camera: one direction mostly, some turning and parallax; 1 to 40 pixels."""
-    length = float(np.exp(rng.uniform(math.log(1.0), math.log(40.0)))) * (0.0 if rng.random() < 0.04 else 1.0)
-    angle = rng.uniform(0, 2 * math.pi)
-    main = np.array([length * math.cos(angle), length * math.sin(angle)], np.float32)
-    return np.ascontiguousarray(main + _smooth(side, 3, 2, rng) * np.float32(rng.uniform(0, 0.25) * length))
 
 
 def _told(blur: Array, rng: np.random.Generator) -> Array:
@@ -102,27 +92,32 @@ def _told(blur: Array, rng: np.random.Generator) -> Array:
         return np.zeros_like(blur)
     turn, factor = rng.normal(0, 0.12), float(np.exp(rng.normal(0, 0.2)))
     length = float(np.hypot(blur[..., 0], blur[..., 1]).mean())
+    blur = cv2.GaussianBlur(blur, (0, 0), float(rng.uniform(0.5, 6.0)))  # where motions meet, flow is smoothed
     return np.ascontiguousarray(
-        turned(blur, turn, factor) + _smooth(len(blur), 4, 2, rng) * np.float32(rng.uniform(0, 0.2) * length + 0.1)
+        turned(blur, turn, factor) + smooth_noise(len(blur), 4, 2, rng) * np.float32(rng.uniform(0, 0.2) * length + 0.1)
     )
 
 
-def _reference(sharp: Array, frame: Array, told: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """A reference with the errors that alignment makes, and a confidence of the aligner's kind in it."""
+def _reference(
+    sharp: Array, frame: Array, estimate: Array, told: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """A reference with the errors that alignment makes, less the frame, and a confidence of the aligner's kind."""
     side = len(sharp)
-    if rng.random() < 0.45:
-        return np.zeros_like(sharp), np.zeros((side, side), np.float32)
-    error = _smooth(side, int(rng.choice([2, 4, 8, 16])), 2, rng) * np.float32(np.exp(rng.uniform(-3.0, 1.5)))
+    if rng.random() < _NO_REFERENCE:
+        return np.zeros_like(sharp), np.zeros((side, side, 2), np.float32)
+    error = smooth_noise(side, int(rng.choice([2, 4, 8, 16])), 2, rng) * np.float32(np.exp(rng.uniform(-3.0, 1.8)))
     reference = ops.warp(sharp, np.ascontiguousarray(error), mode="bicubic")
-    if rng.random() < 0.4:  # something in the way
+    if rng.random() < 0.5:  # something in the way
         y, x = rng.integers(0, side, 2)
         reference[y : y + side // 3, x : x + side // 3] = sharp[::-1][y : y + side // 3, x : x + side // 3]
-    again = ops.reblur(reference, told)
-    residual = cv2.GaussianBlur(np.square(again - frame).mean(2), (0, 0), 6.0)
+    again = ops.reblur(cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY), told, transfer="srgb")
+    mismatch = again - cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    residual = cv2.GaussianBlur(np.square(mismatch), (0, 0), 6.0)
     change = cv2.GaussianBlur(np.square(reference - frame).mean(2), (0, 0), 6.0)
-    caution = np.float32(rng.uniform(1.0, 2.5))
-    confidence = np.clip(1 - caution * np.maximum(residual, 1.5e-5) / (change + 1e-9), 0, 1)
-    return reference, confidence.astype(np.float32)
+    # Alignment is more careful in some clips than in others; how careful, the network cannot know.
+    caution = np.float32(np.exp(rng.uniform(0.0, 2.5)))
+    believed = np.clip(1 - caution * np.maximum(residual, 1.5e-5) / (change + 1e-9), 0, 1)
+    return reference - frame, np.stack([believed, mismatch], 2)
 
 
 def _examples(
@@ -142,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="weights to go on from")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--crop", type=int, default=96)
@@ -152,20 +148,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    paths = [
-        inside
-        for path in options.pictures
-        for inside in (path.rglob("*") if path.is_dir() else [path])
-        if inside.suffix.lower() in _PICTURES | _CLIPS
-    ]
-    pictures = read_pictures(paths)
+    pictures = find_pictures(options.pictures)
     if not pictures:
         parser.error("none of these can be read as a sharp picture large enough")
     rng = np.random.default_rng(options.seed)
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
-    network = DeblurNet(options.width).to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = DeblurNet(options.width)
+    if options.init:
+        load_warm_start(network, options.init)
+    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = DeblurNet(options.width).to(device)
     mean.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=1e-4)
@@ -173,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     order = np.arange(0)
     while (share := (time.perf_counter() - started) / (options.minutes * 60)) < 1:
         if pool is None or used + _BATCH > len(order):
-            if pool is None or step * _BATCH % (3 * options.pool) < _BATCH:  # each example is seen three times
+            if pool is None or step * _BATCH % (_TIMES_SEEN * options.pool) < _BATCH:
                 pool = _examples(pictures, options.pool, options.crop, rng)
             order, used = rng.permutation(len(pool)), 0
         rate = 2e-3 * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
@@ -181,10 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             group["lr"] = rate
         picked = pool[torch.from_numpy(order[used : used + _BATCH])].to(device).float()
         used += _BATCH
-        frame, sharp, reference, confidence, motion = torch.split(picked, [3, 3, 3, 1, 2], 1)
-        restored = network(
-            *(t.contiguous(memory_format=torch.channels_last) for t in (frame, reference, confidence, motion))
-        )
+        sharp, *inputs = torch.split(picked, [3, *INPUTS.values()], 1)
+        restored = network(*(given.contiguous(memory_format=torch.channels_last) for given in inputs))
         loss = restoration_loss(restored, sharp)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -194,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with torch.no_grad():
             keep = min(0.999, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(mean.parameters()), list(network.parameters()), 1 - keep)
-            before = -10 * math.log10(float((frame - sharp).square().mean()) + 1e-9)
+            before = -10 * math.log10(float((inputs[0] - sharp).square().mean()) + 1e-9)
             after = -10 * math.log10(float((restored - sharp).square().mean()) + 1e-9)
             shown += (after - before - shown) * 0.02
         if step % 100 == 0:

@@ -50,5 +50,5 @@ class AlignmentCache:
 
 
 def _bytes(alignment: AlignmentLike) -> int:
-    parts = (alignment.reference, alignment.confidence, alignment.motion, alignment.weight)
+    parts = (alignment.estimate, alignment.reference, alignment.confidence, alignment.motion, alignment.weight)
     return sum(part.nbytes for part in parts)

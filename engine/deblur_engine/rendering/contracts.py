@@ -19,6 +19,8 @@ class AlignmentLike(Protocol):
     """What is known about one frame, each float32; see ``AlignedFrame`` for shapes and units."""
 
     @property
+    def estimate(self) -> Array: ...
+    @property
     def reference(self) -> Array: ...
     @property
     def confidence(self) -> Array: ...
@@ -34,8 +36,9 @@ class AlignmentLike(Protocol):
 class AlignedFrame:
     """An alignment in its plainest form."""
 
-    reference: Array  # [H, W, 3] R'G'B', a sharp picture aligned to the frame; 0 where there is none
-    confidence: Array  # [H, W] 0..1
+    estimate: Array  # [H, W, 3] R'G'B', the frame with its blur undone, less the frame; 0 where unknown
+    reference: Array  # [H, W, 3] R'G'B', sharp frames aligned to the frame, less the frame; 0 where there are none
+    confidence: Array  # [H, W, 2] how far that is believed, 0..1; luma it differs by once blurred as the frame is
     motion: Array  # [H, W, 2] blur vector in pixels
     weight: Array  # [H, W] 0..1: 0 leaves the pixel as it is
     used: tuple[int, ...] = ()  # frames that the reference was made of
@@ -43,8 +46,8 @@ class AlignedFrame:
     @classmethod
     def alone(cls, height: int, width: int) -> AlignedFrame:
         """Of a frame of which nothing is known: no reference, no motion, all of it to be treated."""
-        zeros = np.zeros((height, width), np.float32)
-        return cls(np.zeros((height, width, 3), np.float32), zeros, np.zeros((height, width, 2), np.float32), zeros + 1)
+        three, two = np.zeros((height, width, 3), np.float32), np.zeros((height, width, 2), np.float32)
+        return cls(three, three, two, two, np.ones((height, width), np.float32))
 
 
 class AnalysisLike(Protocol):

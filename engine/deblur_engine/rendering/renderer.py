@@ -160,7 +160,7 @@ class Renderer:
                     f"{self.artifact.path} takes pictures of {fixed[0]}x{fixed[1]} only; this one is {width}x{height}",
                     hint="render with the CLIP.deblur.onnx that it was exported from",
                 )
-            whole = self.session.run(picture, alignment.reference, alignment.confidence, alignment.motion)
+            whole = self._run(picture, alignment, Box(0, height, 0, width))
             return np.ascontiguousarray(box.cut(whole))
         overlap, context = self.settings.overlap, self._context(alignment)
         tiles = plan_tiles(height, width, box, tile=side, overlap=overlap, context=context)
@@ -188,9 +188,8 @@ class Renderer:
         return min(data.context + math.ceil(data.context_per_pixel * longest), _MOST_CONTEXT)
 
     def _run(self, picture: Array, alignment: AlignmentLike, read: Box) -> Array:
-        return self.session.run(
-            read.cut(picture), read.cut(alignment.reference), read.cut(alignment.confidence), read.cut(alignment.motion)
-        )
+        guides = (alignment.estimate, alignment.reference, alignment.confidence, alignment.motion)
+        return self.session.run(read.cut(picture), *(read.cut(guide) for guide in guides))
 
 
 def load_aligner(artifact: Artifact) -> tuple[AlignerLike, AnalysisLike]:

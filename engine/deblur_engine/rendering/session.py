@@ -59,20 +59,19 @@ class Session:
             self.note = f"a GPU is there, but {why}; the CPU is used"
         self.device = f"cuda:{index}" if self.provider == _CUDA else "cpu"
 
-    def run(self, frame: Array, reference: Array, confidence: Array, motion: Array) -> Array:
+    def run(self, frame: Array, *guides: Array) -> Array:
         """Restore one picture or tile.
 
-        ``frame`` and ``reference``: float32 [H, W, 3], R'G'B'; ``confidence``: float32 [H, W], 0..1; ``motion``:
-        float32 [H, W, 2], blur vector in pixels. Returns float32 [H, W, 3]. Raises ``ValueError`` for other shapes,
+        ``frame``: R'G'B', ``guides``: estimate, reference, confidence and motion as ``AlignedFrame`` has them; float32
+        [H, W, C] each. Returns float32 [H, W, 3]. Raises ``ValueError`` for other shapes,
         ``OutOfMemory`` if the device's memory does not suffice: try again with smaller pieces.
         """
         height, width = frame.shape[:2]
         feed = {}
-        for name, value in zip(INPUTS, (frame, reference, confidence, motion), strict=True):
-            planes = value[..., None] if name == "confidence" else value
-            if planes.shape != (height, width, INPUTS[name]):
+        for name, value in zip(INPUTS, (frame, *guides), strict=True):
+            if value.shape != (height, width, INPUTS[name]):
                 raise ValueError(f"{name} has shape {value.shape}; it does not fit a frame of {width}x{height} pixels")
-            feed[name] = np.ascontiguousarray(planes.transpose(2, 0, 1), dtype=np.float32)[None]
+            feed[name] = np.ascontiguousarray(value.transpose(2, 0, 1), dtype=np.float32)[None]
         try:
             result: Array = self._session.run([OUTPUT], feed)[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
