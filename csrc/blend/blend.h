@@ -23,7 +23,7 @@ struct FinishTask {
 };
 
 struct MixTask {
-    Picture<const void> base;            // of `sample`, like out
+    Picture<const void> base;             // of `sample`, like out
     Picture<const float> result, weight;  // weight has one channel
     Picture<void> out;
     Sample sample = Sample::f32;
@@ -42,8 +42,8 @@ DEBLUR_FN float feathered(int64_t i, int64_t size, int feather, bool open_before
     return w;
 }
 
-// A value in units of its type, as the type stores it: integers are cut to 0..full (NaN: 0) and rounded to nearest even,
-// halfs rounded.
+// A value in units of its type, as the type stores it: integers are cut to 0..full (NaN: 0) and rounded to nearest
+// even, halfs rounded.
 DEBLUR_FN int32_t code_of(float v, float full) {
     return bits_of(clamped(v, 0.0f, full) + 8388608.0f) - bits_of(8388608.0f);  // 2^23: the addition rounds
 }

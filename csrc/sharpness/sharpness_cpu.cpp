@@ -278,8 +278,8 @@ template <Measure M>
 void add_pixels(const uint8_t* const* line, int rows, int64_t count, ByteParts& sums) {
 #if defined(__GNUC__)
     if (M == Measure::laplacian) {
-        sums.sum += rows == kBlockRows ? laplacian_sum<kBlockRows>(line, rows, count)
-                                       : laplacian_sum<0>(line, rows, count);
+        sums.sum +=
+            rows == kBlockRows ? laplacian_sum<kBlockRows>(line, rows, count) : laplacian_sum<0>(line, rows, count);
         return;
     }
 #endif
@@ -311,7 +311,6 @@ template <class L, Measure M>
 constexpr bool quick() {
     return std::is_same<L, float>::value || (kQuickBytes && M == Measure::laplacian);
 }
-
 
 // Adds the energies of tiles side by side, `w` pixels in all, each to its sums.
 template <Measure M, class L, class Sum>
@@ -369,8 +368,7 @@ void some_tiles(const SharpnessTask& t, int64_t n, int64_t ty, int64_t tx, int64
     for (int64_t i = 0; i < tiles; ++i) {
         const int64_t begin = x0 + i * t.tile, end = begin + t.tile < p.w ? begin + t.tile : p.w;
         const double sum = static_cast<double>((sums[i][0] + sums[i][1]) + (sums[i][2] + sums[i][3]));
-        at(t.out, n, 0, ty, tx + i) =
-            mean_energy(sum, std::is_same<L, uint8_t>::value, t, (end - begin) * (y1 - y0));
+        at(t.out, n, 0, ty, tx + i) = mean_energy(sum, std::is_same<L, uint8_t>::value, t, (end - begin) * (y1 - y0));
     }
 }
 

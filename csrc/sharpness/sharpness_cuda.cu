@@ -22,7 +22,8 @@ struct Extent {
 
 __device__ Extent tile_extent(const SharpnessTask& t) {
     const int64_t x0 = static_cast<int64_t>(blockIdx.x) * t.tile, y0 = static_cast<int64_t>(blockIdx.y) * t.tile;
-    return {x0, x0 + t.tile < t.image.w ? x0 + t.tile : t.image.w, y0, y0 + t.tile < t.image.h ? y0 + t.tile : t.image.h};
+    return {x0, x0 + t.tile < t.image.w ? x0 + t.tile : t.image.w, y0,
+            y0 + t.tile < t.image.h ? y0 + t.tile : t.image.h};
 }
 
 // V: float, or int for 8-bit luma.

@@ -21,9 +21,7 @@ inline int64_t line_room(const SharpnessTask& t) {
     return ((pixels < t.image.w ? pixels : t.image.w) + 1 + 64 + 15) / 16 * 16;
 }
 
-inline int64_t scratch_doubles(const SharpnessTask& t) {
-    return t.out.w * kSums + (kBlockRows + 2) * line_room(t) / 2;
-}
+inline int64_t scratch_doubles(const SharpnessTask& t) { return t.out.w * kSums + (kBlockRows + 2) * line_room(t) / 2; }
 
 DEBLUR_EACH_ISA(
     // Row ty of the tiles of picture n.

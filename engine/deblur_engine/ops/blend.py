@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Laying a result over something: tiles that overlap, and a mix by weight; both end in the type a frame is stored as."""
+"""Laying a result over something: tiles that overlap, and a mix by weight, both to the type a frame is stored as."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def mix(
     out: Array | None = None,
     threads: int | None = None,
 ) -> Array:
-    """``base + strength * weight * (result - base)`` in the base's type; where the weight is 0, the base's bits exactly.
+    """``base + strength * weight * (result - base)`` in the base's type; where the weight is 0, the base's own bits.
 
     ``base``: uint8, uint16, float16 or float32; integers stand for 0..1 by a full scale of 2^bits - 1, ``bits`` being
     the type's own unless given (10 for 10-bit video in uint16). ``result``: float32 in 0..1. Mixed codes are cut to
