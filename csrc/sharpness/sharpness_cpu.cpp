@@ -48,22 +48,26 @@ void read_pixels(const Picture<const void>& p, int64_t n, int64_t y, int64_t beg
         } else if (const float* values = widened(from, count, to); values != to) {
             std::memcpy(to, values, static_cast<size_t>(count) * sizeof(float));
         }
-    } else if ((sw == 3 && sc == 1) || sw == 1) {
-        // A part at a time, so that half floats can be converted as a run.
+    } else if (std::is_same<T, Half>::value && ((sw == 3 && sc == 1) || sw == 1)) {
+        // A part at a time, converted as a run.
         constexpr int64_t kPart = 128;
         float parts[3 * kPart];
         for (int64_t x = 0; x < count; x += kPart) {
             const int64_t pixels = x + kPart < count ? kPart : count - x;
             if (sw == 1) {
-                const float* red = widened(from + x, pixels, parts);
-                const float* green = widened(from + x + sc, pixels, parts + kPart);
-                const float* blue = widened(from + x + 2 * sc, pixels, parts + 2 * kPart);
-                for (int64_t i = 0; i < pixels; ++i) to[x + i] = luma(red[i], green[i], blue[i]);
+                for (int c = 0; c < 3; ++c) widened(from + x + c * sc, pixels, parts + c * kPart);
+                for (int64_t i = 0; i < pixels; ++i) to[x + i] = luma(parts[i], parts[kPart + i], parts[2 * kPart + i]);
             } else {
-                const float* rgb = widened(from + 3 * x, 3 * pixels, parts);
-                for (int64_t i = 0; i < pixels; ++i) to[x + i] = luma(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]);
+                widened(from + 3 * x, 3 * pixels, parts);
+                for (int64_t i = 0; i < pixels; ++i) to[x + i] = luma(parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]);
             }
         }
+    } else if (sw == 3 && sc == 1) {
+        for (int64_t x = 0; x < count; ++x)
+            to[x] = luma(value_of(from[3 * x]), value_of(from[3 * x + 1]), value_of(from[3 * x + 2]));
+    } else if (sw == 1) {
+        const T *green = from + sc, *blue = from + 2 * sc;
+        for (int64_t x = 0; x < count; ++x) to[x] = luma(value_of(from[x]), value_of(green[x]), value_of(blue[x]));
     } else {
         for (int64_t x = 0; x < count; ++x)
             to[x] = luma(value_of(from[x * sw]), value_of(from[x * sw + sc]), value_of(from[x * sw + 2 * sc]));
