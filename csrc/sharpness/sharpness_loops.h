@@ -8,7 +8,7 @@
 namespace deblur {
 
 // Lines of luma that have to be brought together are so for about this many pixels at a time.
-constexpr int64_t kChunk = 512;
+constexpr int64_t kChunk = 2048;
 
 inline int64_t tiles_at_a_time(const SharpnessTask& t) {
     const int64_t tiles = t.tile < kChunk ? kChunk / t.tile : 1;
