@@ -172,6 +172,7 @@ def feathered(size: int, total: int, at: int, feather: int) -> Array:
     return w
 
 
-def mix(base: Array, result: Array, weight: Array, strength: float) -> Array:
+def mix(base: Array, result: Array, weight: Array, strength: float, full: float = 1.0) -> Array:
+    """In units of the base, whose ``full`` stands for 1; not rounded."""
     w = (strength * weight)[..., None]
-    return np.where(w == 0, base, base + w * (result - base))
+    return np.where(w == 0, base, base + w * (result * full - base))

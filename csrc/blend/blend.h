@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two ways of laying a result over something: tiles that overlap, summed with feathered weights, and a weighted mix
-// that leaves what has no weight exactly as it was.
+// that leaves what has no weight exactly as it was. Either ends in the type that a frame is stored as.
 #pragma once
 
-#include "common.h"
+#include "half.h"
 
 namespace deblur {
 
@@ -15,9 +15,19 @@ struct BlendTask {
     int feather = 0;
 };
 
+struct FinishTask {
+    Picture<const float> sum, weight;  // as BlendTask leaves them
+    Picture<void> out;                 // of `sample`
+    Sample sample = Sample::f32;
+    float full = 1.0f;  // the integer code that stands for 1
+};
+
 struct MixTask {
-    Picture<const float> base, result, weight;  // weight has one channel
-    Picture<float> out;
+    Picture<const void> base;             // of `sample`, like out
+    Picture<const float> result, weight;  // weight has one channel
+    Picture<void> out;
+    Sample sample = Sample::f32;
+    float full = 1.0f;
     float strength = 1.0f;
 };
 
@@ -32,18 +42,33 @@ DEBLUR_FN float feathered(int64_t i, int64_t size, int feather, bool open_before
     return w;
 }
 
-// Chosen, not multiplied, where the weight is 0: the base's own bits, whatever the result holds.
-DEBLUR_FN float mixed(float base, float result, float weight) {
-    return weight == 0.0f ? base : base + weight * (result - base);
+// A value in units of its type, as the type stores it: integers are cut to 0..full (NaN: 0) and rounded to nearest
+// even, halfs rounded.
+DEBLUR_FN int32_t code_of(float v, float full) {
+    return bits_of(clamped(v, 0.0f, full) + 8388608.0f) - bits_of(8388608.0f);  // 2^23: the addition rounds
+}
+DEBLUR_FN void put(uint8_t& to, float v, float full) { to = static_cast<uint8_t>(code_of(v, full)); }
+DEBLUR_FN void put(uint16_t& to, float v, float full) { to = static_cast<uint16_t>(code_of(v, full)); }
+DEBLUR_FN void put(Half& to, float v, float) { to = to_half(v); }
+DEBLUR_FN void put(float& to, float v, float) { to = v; }
+
+// `full` is 1 for floats: exact, so that their values are not changed.
+DEBLUR_FN float finished(float sum, float weight, float full) { return sum / weight * full; }
+
+// In units of the base. Where the weight is 0 the base's own bits are to be chosen instead, whatever the result holds.
+DEBLUR_FN float mixed(float base, float result, float weight, float full) {
+    return base + weight * (result * full - base);
 }
 
 // The ops as a whole; see ops.h.
 namespace cpu {
 void blend(const BlendTask&, int threads);
+void finish(const FinishTask&, int threads);
 void mix(const MixTask&, int threads);
 }  // namespace cpu
 namespace cuda {
 void blend(const BlendTask&, int device, uintptr_t stream);
+void finish(const FinishTask&, int device, uintptr_t stream);
 void mix(const MixTask&, int device, uintptr_t stream);
 }  // namespace cuda
 

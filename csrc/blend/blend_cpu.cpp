@@ -1,21 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiled once for each instruction set (DEBLUR_ISA); isa.cpp chooses when the first op runs.
+#include <type_traits>
+
 #include "blend_loops.h"
 
 namespace deblur {
 namespace {
 
-// STEP and SPREAD are the compile-time strides of neighbouring pixels and channels, 0 where they are not known.
-template <int C, int STEP>
-void mix_line(const float* base, const float* result, const float* weight, float* out, int64_t w, float strength) {
-    for (int64_t x = 0; x < w; ++x)
-        for (int c = 0; c < C; ++c)
-            out[x * STEP + c] = mixed(base[x * STEP + c], result[x * STEP + c], weight[x] * strength);
+constexpr int64_t kRun = 384;  // values at a time: whole pixels of 1, 2, 3 and 4 channels
+
+// The line of a picture that holds T.
+template <class T, class P>
+T* line_of(const Picture<P>& p, int64_t n, int64_t c, int64_t y) {
+    return static_cast<T*>(p.data) + n * p.sn + c * p.sc + y * p.sh;
+}
+
+// A run of values that is read: where it lies, or brought together in `room`.
+template <class T>
+const T* run_of(const T* from, int64_t step, int64_t count, T* room) {
+    if (step == 1) return from;
+    for (int64_t i = 0; i < count; ++i) room[i] = from[i * step];
+    return room;
+}
+
+// The same of weights, each for `channels` values in turn.
+template <int C>
+void repeat(const float* from, int64_t step, int64_t pixels, float* to) {
+    for (int64_t i = 0; i < pixels; ++i)
+        for (int c = 0; c < C; ++c) to[i * C + c] = from[i * step];
+}
+
+const float* weights_of(const float* from, int64_t step, int64_t count, int64_t channels, float* room) {
+    switch (channels) {
+        case 2: repeat<2>(from, step, count / 2, room); return room;
+        case 3: repeat<3>(from, step, count / 3, room); return room;
+        case 4: repeat<4>(from, step, count / 4, room); return room;
+        default: return run_of(from, step, count, room);
+    }
+}
+
+template <class P>
+bool interleaved(const Picture<P>& p) {
+    return p.c >= 2 && p.c <= 4 && p.sc == 1 && p.sw == p.c;
 }
 
 template <class T>
-bool lies(const Picture<T>& p, int64_t sw, int64_t sc) {
-    return p.sw == sw && (p.c == 1 || p.sc == sc);
+void finish_run(const float* sum, const float* weight, T* out, int64_t count, float full) {
+    if constexpr (std::is_same<T, Half>::value) {
+        float values[kRun];
+        for (int64_t i = 0; i < count; ++i) values[i] = finished(sum[i], weight[i], full);
+        to_halfs(values, out, count);
+    } else {
+        for (int64_t i = 0; i < count; ++i) put(out[i], finished(sum[i], weight[i], full), full);
+    }
+}
+
+template <class T>
+void mix_run(const T* base, const float* result, const float* weight, T* out, int64_t count, const MixTask& t) {
+    const float full = t.full, strength = t.strength;
+    if constexpr (std::is_same<T, Half>::value) {
+        float values[kRun];
+        Half halfs[kRun];
+        to_floats(base, values, count);
+        for (int64_t i = 0; i < count; ++i) values[i] = mixed(values[i], result[i], weight[i] * strength, full);
+        to_halfs(values, halfs, count);
+        for (int64_t i = 0; i < count; ++i) out[i].bits = weight[i] * strength == 0.0f ? base[i].bits : halfs[i].bits;
+    } else {
+        for (int64_t i = 0; i < count; ++i) {
+            const float w = weight[i] * strength;
+            T changed;
+            put(changed, mixed(value_of(base[i]), result[i], w, full), full);
+            out[i] = w == 0.0f ? base[i] : changed;
+        }
+    }
+}
+
+// Lines begin..end of picture n in runs, over pixels and channels at once where all of `out`, `first` and `second` are
+// interleaved: run(first, second, weights, out, count).
+template <class T, class A, class B, class Run>
+void in_runs(const Picture<void>& out, const Picture<A>& first, const Picture<B>& second,
+             const Picture<const float>& weight, int64_t n, int64_t begin, int64_t end, const Run& run) {
+    typedef std::conditional_t<std::is_same<A, const void>::value, T, float> First;
+    const bool together = interleaved(out) && interleaved(first) && interleaved(second);
+    const int64_t channels = together ? out.c : 1, width = out.w * channels;
+    const int64_t step = together ? 1 : out.sw, step_first = together ? 1 : first.sw;
+    const int64_t step_second = together ? 1 : second.sw;
+    First room_first[kRun];
+    float room_second[kRun], room_weight[kRun];
+    T room_out[kRun];
+    for (int64_t y = begin; y < end; ++y)
+        for (int64_t c = 0; c < out.c; c += channels) {
+            const First* a = line_of<const First>(first, n, c, y);
+            const float* b = line_of<const float>(second, n, c, y);
+            const float* w = line_of<const float>(weight, n, 0, y);
+            T* to = line_of<T>(out, n, c, y);
+            for (int64_t i = 0; i < width; i += kRun) {
+                const int64_t count = i + kRun < width ? kRun : width - i;
+                T* const changed = step == 1 ? to + i : room_out;
+                run(run_of(a + i * step_first, step_first, count, room_first),
+                    run_of(b + i * step_second, step_second, count, room_second),
+                    weights_of(w + i / channels * weight.sw, weight.sw, count, channels, room_weight), changed, count);
+                if (step != 1)
+                    for (int64_t k = 0; k < count; ++k) to[(i + k) * step] = changed[k];
+            }
+        }
+}
+
+template <class T>
+void finish_lines(const FinishTask& t, int64_t n, int64_t begin, int64_t end) {
+    in_runs<T>(t.out, t.sum, t.sum, t.weight, n, begin, end,
+               [&](const float* sum, const float*, const float* weight, T* out, int64_t count) {
+                   finish_run(sum, weight, out, count, t.full);
+               });
+}
+
+template <class T>
+void mix_lines(const MixTask& t, int64_t n, int64_t begin, int64_t end) {
+    in_runs<T>(t.out, t.base, t.result, t.weight, n, begin, end,
+               [&](const T* base, const float* result, const float* weight, T* out, int64_t count) {
+                   mix_run(base, result, weight, out, count, t);
+               });
 }
 
 }  // namespace
@@ -41,29 +145,21 @@ void DEBLUR_ISA::blend(const BlendTask& t, int64_t n, int64_t begin, int64_t end
     }
 }
 
+void DEBLUR_ISA::finish(const FinishTask& t, int64_t n, int64_t begin, int64_t end) {
+    switch (t.sample) {
+        case Sample::u8: return finish_lines<uint8_t>(t, n, begin, end);
+        case Sample::u16: return finish_lines<uint16_t>(t, n, begin, end);
+        case Sample::f16: return finish_lines<Half>(t, n, begin, end);
+        case Sample::f32: return finish_lines<float>(t, n, begin, end);
+    }
+}
+
 void DEBLUR_ISA::mix(const MixTask& t, int64_t n, int64_t begin, int64_t end) {
-    const int64_t w = t.base.w;
-    const bool rgb = t.base.c == 3 && lies(t.base, 3, 1) && lies(t.result, 3, 1) && lies(t.out, 3, 1);
-    const bool planar = t.base.sw == 1 && t.result.sw == 1 && t.out.sw == 1;
-    for (int64_t y = begin; y < end; ++y) {
-        const float* weight = &at(t.weight, n, 0, y, 0);
-        if (rgb && t.weight.sw == 1) {
-            mix_line<3, 3>(&at(t.base, n, 0, y, 0), &at(t.result, n, 0, y, 0), weight, &at(t.out, n, 0, y, 0), w,
-                           t.strength);
-            continue;
-        }
-        for (int64_t c = 0; c < t.base.c; ++c) {
-            const float* base = &at(t.base, n, c, y, 0);
-            const float* result = &at(t.result, n, c, y, 0);
-            float* out = &at(t.out, n, c, y, 0);
-            if (planar && t.weight.sw == 1) {
-                mix_line<1, 1>(base, result, weight, out, w, t.strength);
-            } else {
-                for (int64_t x = 0; x < w; ++x)
-                    out[x * t.out.sw] =
-                        mixed(base[x * t.base.sw], result[x * t.result.sw], weight[x * t.weight.sw] * t.strength);
-            }
-        }
+    switch (t.sample) {
+        case Sample::u8: return mix_lines<uint8_t>(t, n, begin, end);
+        case Sample::u16: return mix_lines<uint16_t>(t, n, begin, end);
+        case Sample::f16: return mix_lines<Half>(t, n, begin, end);
+        case Sample::f32: return mix_lines<float>(t, n, begin, end);
     }
 }
 

@@ -11,6 +11,11 @@ void blend(const BlendTask& t, int threads) {
                [&](int64_t n, int64_t begin, int64_t end) { DEBLUR_LOOP(blend)(t, n, begin, end); });
 }
 
+void finish(const FinishTask& t, int threads) {
+    over_batch(t.sum.n, t.sum.h, t.sum.w, threads,
+               [&](int64_t n, int64_t begin, int64_t end) { DEBLUR_LOOP(finish)(t, n, begin, end); });
+}
+
 void mix(const MixTask& t, int threads) {
     over_batch(t.base.n, t.base.h, t.base.w, threads,
                [&](int64_t n, int64_t begin, int64_t end) { DEBLUR_LOOP(mix)(t, n, begin, end); });

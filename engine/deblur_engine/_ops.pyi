@@ -40,12 +40,22 @@ def blend(
     stream: int = 0,
     threads: int = 0,
 ) -> None: ...
+def finish(
+    accumulator: Any,
+    weight_sum: Any,
+    out: Any,
+    bits: int,
+    device: int | None = None,
+    stream: int = 0,
+    threads: int = 0,
+) -> None: ...
 def mix(
     base: Any,
     result: Any,
     weight: Any,
     out: Any,
     strength: float,
+    bits: int,
     device: int | None = None,
     stream: int = 0,
     threads: int = 0,

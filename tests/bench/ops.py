@@ -5,8 +5,9 @@
                               [--json out.json]
 
 Each pair is timed in turns, so that a machine's moods fall on both; a figure is the median of its rounds, the ratio
-the peer's median over ours. On a CUDA device times are taken with events, and the bytes that an op must move at least
-are set beside what a plain copy of the device reaches.
+the peer's median over ours. Where the peer is a plain copy, of data that no cache holds, what it reads and writes a
+second is what the bytes that our op must move at least are set beside; on a CUDA device, where times are taken with
+events, that is what a plain copy of the device reaches.
 """
 
 from __future__ import annotations
@@ -86,11 +87,12 @@ def measure_host(
 ) -> list[Row]:
     cv2.setNumThreads(threads)
     torch.set_num_threads(threads)
-    return [
-        Row(op, peer, threads, *in_turns(ours, theirs, rounds, on_host))
-        for pairs in names
-        for (op, peer), (ours, theirs) in PAIRS[pairs].host_pairs(width, height, threads).items()
-    ]
+    rows = []
+    for pairs in names:
+        for (op, peer), (ours, theirs, *share) in PAIRS[pairs].host_pairs(width, height, threads).items():
+            ours_ms, peer_ms = in_turns(ours, theirs, rounds, on_host)
+            rows.append(Row(op, peer, threads, ours_ms, peer_ms, share[0] * peer_ms / ours_ms if share else None))
+    return rows
 
 
 def measure_device(width: int, height: int, rounds: int, names: Collection[str] = tuple(PAIRS)) -> list[Row]:

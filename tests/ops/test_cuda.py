@@ -87,12 +87,17 @@ def test_reblur(
     sides,
     st.integers(1, 80),
     st.sampled_from(["laplacian", "tenengrad"]),
-    st.sampled_from([torch.uint8, torch.float16, torch.float32]),
+    st.sampled_from([torch.uint8, torch.uint16, torch.float16, torch.float32]),
+    st.booleans(),
     seeds,
 )
-def test_sharpness(n: int, c: int, h: int, w: int, tile: int, measure: str, dtype: torch.dtype, seed: int) -> None:
+def test_sharpness(
+    n: int, c: int, h: int, w: int, tile: int, measure: str, dtype: torch.dtype, words: bool, seed: int
+) -> None:
+    if words:  # 8-bit luma that is read four pixels at a time
+        w, tile = 4 * w, 4 * tile
     image = made(seed, n, c, h, w)
-    image = ((image.abs() * 255) if dtype is torch.uint8 else image).to(dtype)
+    image = (image.abs() * {torch.uint8: 255, torch.uint16: 65535}.get(dtype, 1)).to(dtype)
     same(ops.sharpness(image.cuda(), tile, measure), ops.sharpness(image, tile, measure))
 
 
@@ -102,6 +107,14 @@ def test_blend_and_mix(h: int, w: int, feather: int, seed: int) -> None:
     weight[weight < 0.1] = 0
     result[weight.expand_as(result) == 0] = float("nan")
     same(ops.mix(base.cuda(), result.cuda(), weight.cuda()), ops.mix(base, result, weight))
+    for dtype, bits in ((torch.uint8, None), (torch.uint16, 10), (torch.float16, None)):
+        codes = (base.abs() * (1 if bits is None and dtype is torch.float16 else 255)).to(dtype)
+        same(ops.mix(codes.cuda(), result.cuda(), weight.cuda(), bits=bits), ops.mix(codes, result, weight, bits=bits))
+    for name, bits in (("uint8", None), ("uint16", 12), ("float16", None), ("float32", None)):
+        same(
+            ops.finish_tiles(base.cuda(), weight.cuda(), name, bits=bits),
+            ops.finish_tiles(base, weight, name, bits=bits),
+        )
     there, here = torch.zeros(1, 3, h + 9, w + 5).cuda(), torch.zeros(1, 3, h + 9, w + 5)
     there_sum, here_sum = torch.zeros(1, 1, h + 9, w + 5).cuda(), torch.zeros(1, 1, h + 9, w + 5)
     ops.blend_tiles(there, there_sum, base.cuda(), 4, 5, feather)

@@ -95,6 +95,12 @@ results = [ops.warp(image, flow, mode, border) for mode in ("bilinear", "bicubic
 results += [ops.reblur(image, flow, flow[::-1], transfer=t) for t in (None, "srgb", "bt709", "gamma2.2")]
 results += [ops.sharpness(image, 20, m) for m in ("laplacian", "tenengrad")]
 results += [ops.sharpness((image - 0.5).astype(np.float16), 20), ops.sharpness(image[..., 0].astype(np.float16), 20)]
+results += [ops.sharpness(image.astype(np.float16) * 2 - 1, 7), ops.sharpness((image * 65535).astype(np.uint16), 9)]
+codes = (image * 255).astype(np.uint8)
+for m in ("laplacian", "tenengrad"):
+    results += [ops.sharpness(codes[..., 0], 16, m), ops.sharpness(codes[..., 0].copy(), 20, m)]
+results += [ops.sharpness(codes, 32), ops.mix(codes, image[::-1], flow[..., 0])]
+results += [ops.finish_tiles(image, weights + 0.5, t) for t in ("uint8", "uint16", "float16")]
 results += [sums, weights, ops.mix(image, image[::-1], flow[..., 0])]
 print(ops.build_info()["instruction_set"], hashlib.sha256(b"".join(r.tobytes() for r in results)).hexdigest())
 """

@@ -27,12 +27,12 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _ops
-from .blend import blend_tiles, mix
+from .blend import blend_tiles, finish_tiles, mix
 from .reblur import reblur
 from .sharpness import sharpness
 from .warp import warp
 
-__all__ = ["blend_tiles", "build_info", "cuda_available", "mix", "reblur", "sharpness", "warp"]
+__all__ = ["blend_tiles", "build_info", "cuda_available", "finish_tiles", "mix", "reblur", "sharpness", "warp"]
 
 
 def cuda_available() -> bool:

@@ -16,6 +16,8 @@ __all__ = ["Array", "Call", "choice", "shape_text", "whole"]
 
 Array = TypeVar("Array")  # numpy.ndarray, torch.Tensor or an object with __dlpack__
 
+_NAMES = {np.dtype(name): name for name in ("uint8", "uint16", "float16", "float32")}  # dtype.name is slow
+
 _LEGACY_STREAM = 1  # CUDA's default stream, as DLPack and the array interface number it
 _ON_HOST, _ON_CUDA = (1, 3), (2, 13)  # DLPack's device types: plain and pinned; device and managed memory
 
@@ -136,7 +138,7 @@ def _borrowed(name: str, value: Any, dtypes: tuple[str, ...], writes: bool, stre
         raise TypeError(
             f"{name}: is a {type(value).__name__}; it must be a NumPy array, a torch tensor or have __dlpack__"
         )
-    if value.dtype.name not in dtypes or not value.dtype.isnative:
+    if _NAMES.get(value.dtype) not in dtypes or not value.dtype.isnative:
         found = value.dtype.name if value.dtype.isnative else f"{value.dtype.str} (swapped bytes)"
         raise TypeError(f"{name}: is {found}; it must be {' or '.join(dtypes)}")
     if isinstance(value, np.ndarray):

@@ -176,8 +176,7 @@ class Renderer:
                 part = tile.inner(self._run(picture, alignment, tile.read))
             y, x = tile.kept.top - box.top, tile.kept.left - box.left
             ops.blend_tiles(total, weights, part, y, x, overlap)
-        total /= weights[..., None]
-        return total
+        return ops.finish_tiles(total, weights)
 
     def _context(self, alignment: AlignmentLike) -> int:
         """Pixels of surroundings that a tile of this frame needs: the network may look along the blur's path."""

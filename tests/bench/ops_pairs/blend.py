@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""blend_tiles and mix beside NumPy and torch."""
+"""finish_tiles and mix beside NumPy and torch: to floats, and to 10-bit codes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,50 @@ from .shared import DevicePairs, HostPairs
 def host_pairs(width: int, height: int, threads: int) -> HostPairs:
     rng = np.random.default_rng(0)
     base, result = (rng.random((height, width, 3), np.float32) for _ in range(2))
-    weight, out = rng.random((height, width), np.float32), np.empty_like(base)
+    weight, out = rng.random((height, width), np.float32) + 0.1, np.empty_like(base)
+    codes = (base * 1023).astype(np.uint16)
+    codes_out = np.empty_like(codes)
+
+    def mix_by_numpy() -> object:
+        mixed = codes + weight[..., None] * (result * np.float32(1023) - codes)
+        return np.where(weight[..., None] == 0, codes, np.rint(np.clip(mixed, 0, 1023)).astype(np.uint16))
+
     return {
         ("mix f32x3", "NumPy"): (
             lambda: ops.mix(base, result, weight, out=out, threads=threads),
             lambda: base + weight[..., None] * (result - base),
+        ),
+        ("mix to 10-bit", "NumPy"): (
+            lambda: ops.mix(codes, result, weight, bits=10, out=codes_out, threads=threads),
+            mix_by_numpy,
+        ),
+        ("tiles to 10-bit", "NumPy"): (
+            lambda: ops.finish_tiles(base, weight, "uint16", bits=10, out=codes_out, threads=threads),
+            lambda: np.rint(np.clip(base / weight[..., None], 0, 1) * np.float32(1023)).astype(np.uint16),
         ),
     }
 
 
 def device_pairs(width: int, height: int) -> DevicePairs:
     base, result, out = (torch.rand(1, 3, height, width, device="cuda") for _ in range(3))
-    weight = torch.rand(1, 1, height, width, device="cuda")
+    weight = torch.rand(1, 1, height, width, device="cuda") + 0.1
+    codes = (base * 1023).to(torch.uint16)
+    codes_out = torch.empty_like(codes)
+    pixels = width * height
     return {
         ("mix f32x3", "torch"): (
             lambda: ops.mix(base, result, weight, out=out),
             lambda: base + weight * (result - base),
-            width * height * 4 * (3 + 3 + 1 + 3),
+            pixels * 4 * (3 + 3 + 1 + 3),
+        ),
+        ("mix to 10-bit", "torch"): (
+            lambda: ops.mix(codes, result, weight, bits=10, out=codes_out),
+            lambda: codes.float().lerp(result * 1023, weight).clamp(0, 1023).round().to(torch.uint16),
+            pixels * (3 * 2 + 3 * 4 + 4 + 3 * 2),
+        ),
+        ("tiles to 10-bit", "torch"): (
+            lambda: ops.finish_tiles(base, weight, "uint16", bits=10, out=codes_out),
+            lambda: (base / weight).clamp(0, 1).mul(1023).round().to(torch.uint16),
+            pixels * (3 * 4 + 4 + 3 * 2),
         ),
     }

@@ -2,7 +2,8 @@
 """What the pairs of all ops are made of: pictures, flows, and torch's way of sampling.
 
 Each module here has ``host_pairs(width, height, threads)`` and ``device_pairs(width, height)``: by op and peer, ours
-and the peer's work; on the device also the bytes that the op must move at least, where memory bounds it.
+and the peer's work; on the device also the bytes that the op must move at least, where memory bounds it; on the host,
+where the peer is a plain copy, those bytes as a share of what the copy reads and writes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 Work = Callable[[], object]
-HostPairs = dict[tuple[str, str], tuple[Work, Work]]
+HostPairs = dict[tuple[str, str], tuple[Work, Work] | tuple[Work, Work, float]]
 DevicePairs = dict[tuple[str, str], tuple[Work, Work, float | None]]
 F32 = npt.NDArray[np.float32]
 

@@ -18,6 +18,8 @@ def host_pairs(width: int, height: int, threads: int) -> HostPairs:
     gray = rng.random((height, width), np.float32)
     gray8 = (gray * 255).astype(np.uint8)
     rgb8 = (rng.random((height, width, 3), np.float32) * 255).astype(np.uint8)
+    many8, many = np.repeat(gray8[None, ..., None], 48, 0), np.repeat(gray[None, ..., None], 12, 0)
+    copy8, copy = np.empty_like(many8), np.empty_like(many)
     return {
         ("sharpness u8", "cv2.Laplacian.var"): (
             lambda: ops.sharpness(gray8, threads=threads),
@@ -31,7 +33,16 @@ def host_pairs(width: int, height: int, threads: int) -> HostPairs:
             lambda: ops.sharpness(rgb8, threads=threads),
             lambda: cv2.Laplacian(cv2.cvtColor(rgb8, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var(),
         ),
-        ("sharpness f32", "copy of the bytes"): (lambda: ops.sharpness(gray, threads=threads), gray.copy),
+        ("sharpness u8 x 48", "np.copyto"): (
+            lambda: ops.sharpness(many8, threads=threads),
+            lambda: np.copyto(copy8, many8),
+            0.5,
+        ),
+        ("sharpness f32 x 12", "np.copyto"): (
+            lambda: ops.sharpness(many, threads=threads),
+            lambda: np.copyto(copy, many),
+            0.5,
+        ),
     }
 
 
@@ -43,6 +54,8 @@ def device_pairs(width: int, height: int) -> DevicePairs:
         energy = F.conv2d(F.pad(gray, (1, 1, 1, 1), mode="replicate"), kernel) ** 2
         return F.avg_pool2d(energy, 32, ceil_mode=True, count_include_pad=False)
 
+    gray8 = (gray * 255).to(torch.uint8)
     return {
+        ("sharpness u8", "conv2d + avg_pool2d"): (lambda: ops.sharpness(gray8), tiles_by_torch, width * height),
         ("sharpness f32", "conv2d + avg_pool2d"): (lambda: ops.sharpness(gray), tiles_by_torch, width * height * 4),
     }
