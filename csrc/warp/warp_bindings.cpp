@@ -4,17 +4,33 @@
 namespace deblur {
 namespace {
 
+// What is interpolated: float32 or float16, read or written.
+template <class T>
+Picture<T> floating(const Reader& read, const char* name, const py::handle& object, Sample& sample) {
+    const Borrowed b = read.borrow(name, object);
+    if (b.sample != Sample::f32 && b.sample != Sample::f16)
+        refuse(name, std::string("not float32 or float16 but ") + name_of(b.sample));
+    sample = b.sample;
+    return picture<T>(name, b);
+}
+
+void same_type(const char* name, Sample sample, Sample like) {
+    if (sample != like) refuse(name, std::string("not ") + name_of(like) + " but " + name_of(sample));
+}
+
 void warp(const py::object& image, const py::object& flow, const py::object& out, const py::object& mask, int filter,
           int border, const py::object& device, uintptr_t stream, int threads) {
     const Where at = where(device, stream, threads);
     const Reader read{at.cuda()};
     WarpTask task;
-    task.image = read.floats("image", image);
-    task.flow = read.floats("flow", flow);
-    task.out = read.output("out", out);
+    Sample out_sample;
+    task.image = floating<const void>(read, "image", image, task.sample);
+    task.flow = floating<const void>(read, "flow", flow, task.flow_sample);
+    task.out = floating<void>(read, "out", out, out_sample);
     if (!mask.is_none()) task.mask = read.output("mask", mask);
     task.filter = static_cast<Filter>(filter);
     task.border = static_cast<Border>(border);
+    same_type("out", out_sample, task.sample);
     same_size("flow", task.flow, task.image, 2);
     same_size("out", task.out, task.image, task.image.c);
     if (!mask.is_none()) same_size("mask", task.mask, task.image, 1);

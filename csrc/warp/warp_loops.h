@@ -8,9 +8,10 @@
 namespace deblur {
 
 DEBLUR_EACH_ISA(
-    // Rows begin..end of picture n, channels c0 on.
-    void warp(const WarpTask&, const Interleaved& image, int64_t n, int64_t c0, int64_t begin, int64_t end);
-    void pack(const Picture<const float>&, int64_t n, int64_t c0, int channels, float* to, int64_t row, int64_t begin,
-              int64_t end);)
+    // Rows begin..end of picture n; `image` is the task's as float32, planar or with its channels side by side.
+    void warp(const WarpTask&, const Picture<const float>& image, int64_t n, int64_t begin, int64_t end);
+    // Half to float, row by row, or any layout to planar.
+    void widen(const Picture<const void>& from, Sample, const Picture<float>& to, int64_t n, int64_t begin,
+               int64_t end);)
 
 }  // namespace deblur
