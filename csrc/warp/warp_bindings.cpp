@@ -37,11 +37,41 @@ void warp(const py::object& image, const py::object& flow, const py::object& out
     DEBLUR_RUN(warp, task)
 }
 
+void warp_backward(const py::object& grad, const py::object& image, const py::object& flow,
+                   const py::object& grad_image, const py::object& grad_flow, int filter, int border,
+                   const py::object& device, uintptr_t stream, int threads) {
+    const Where at = where(device, stream, threads);
+    const Reader read{at.cuda()};
+    WarpGradTask task;
+    Sample sample;
+    task.image = floating<const void>(read, "image", image, task.sample);
+    task.flow = floating<const void>(read, "flow", flow, task.flow_sample);
+    task.grad = floating<const void>(read, "grad", grad, sample);
+    same_type("grad", sample, task.sample);
+    same_size("flow", task.flow, task.image, 2);
+    same_size("grad", task.grad, task.image, task.image.c);
+    if (!grad_image.is_none()) {
+        task.grad_image = floating<void>(read, "grad_image", grad_image, sample);
+        same_type("grad_image", sample, task.sample);
+        same_size("grad_image", task.grad_image, task.image, task.image.c);
+    }
+    if (!grad_flow.is_none()) {
+        task.grad_flow = floating<void>(read, "grad_flow", grad_flow, sample);
+        same_type("grad_flow", sample, task.flow_sample);
+        same_size("grad_flow", task.grad_flow, task.image, 2);
+    }
+    task.filter = static_cast<Filter>(filter);
+    task.border = static_cast<Border>(border);
+    DEBLUR_RUN(warp_backward, task)
+}
+
 }  // namespace
 
 void bind_warp(py::module_& m) {
     using py::arg;
     m.def("warp", warp, arg("image"), arg("flow"), arg("out"), arg("mask"), arg("filter"), arg("border"), DEBLUR_WHERE);
+    m.def("warp_backward", warp_backward, arg("grad"), arg("image"), arg("flow"), arg("grad_image"), arg("grad_flow"),
+          arg("filter"), arg("border"), DEBLUR_WHERE);
 }
 
 }  // namespace deblur

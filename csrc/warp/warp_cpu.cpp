@@ -180,11 +180,14 @@ template <int C>
 DEBLUR_FN typename PixelOf<C>::V read_packed(const float* from, int64_t row, const BlockTaps<4>& t, int i) {
     typedef typename PixelOf<C>::V V;
     if constexpr (C == 3) {  // twelve floats a line, and none behind them
-        f8 a = t.wy[0][i] * load<f8>(from);
-        f4 b = t.wy[0][i] * load<f4>(from + 8);
-        for (int j = 1; j < 4; ++j) {
-            a = a + t.wy[j][i] * load<f8>(from + j * row);
-            b = b + t.wy[j][i] * load<f4>(from + j * row + 8);
+        f8 a{};
+        f4 b{};
+        for (int j = 0; j < 4; ++j) {
+            const f8 w = t.wy[j][i] * f8{1, 1, 1, 1, 1, 1, 1, 1};  // said once for both, read from memory once
+            const f8 first = w * load<f8>(from + j * row);
+            const f4 rest = part<0>(w) * load<f4>(from + j * row + 8);
+            a = j == 0 ? first : a + first;
+            b = j == 0 ? rest : b + rest;
         }
         const f4 upper = part<4>(a);
         return t.wx[0][i] * part<0>(a) + t.wx[1][i] * part<3>(a) + t.wx[2][i] * joined<2>(upper, b) +
@@ -229,22 +232,18 @@ void read_block(const Picture<const float>& image, int64_t n, const BlockTaps<TA
     }
 }
 
-// Asks for what a block will read and write, long before its turn: the processor foresees one line of a picture, not
-// several that wander. On an EPYC of the third generation that takes a fifth off the time at 1080p.
+// Asks for the lowest line that a block will read, long before its turn (those above it have been read before): the
+// processor foresees lines that run straight, not those that wander. At 1080p that takes a fifth off the time.
 template <int C, int TAPS>
-void prefetch(const Picture<const float>& image, int64_t n, const BlockTaps<TAPS>& t, int count, const char* out,
-              int64_t out_step, int64_t out_plane) {
+void prefetch(const Picture<const float>& image, int64_t n, const BlockTaps<TAPS>& t, int count) {
 #if defined(__GNUC__)
     constexpr int kLine = C == 0 ? 16 : 16 / C;  // pixels in a cache line
-    const float* lowest = &at(image, n, 0, 0, 0) + (TAPS - 1) * image.sh;  // what is above it has been read before
-    for (int i = 0; i < count; i += kLine) {
-        for (int64_t c = 0; c < (C == 0 ? image.c : 1); ++c) {
-            if (t.inside[i]) __builtin_prefetch(lowest + t.first[i] + c * image.sc);
-            __builtin_prefetch(out + i * out_step + c * out_plane, 1);
-        }
-    }
+    const float* lowest = &at(image, n, 0, 0, 0) + (TAPS - 1) * image.sh;
+    for (int i = 0; i < count; i += kLine)
+        for (int64_t c = 0; c < (C == 0 ? image.c : 1) && t.inside[i]; ++c)
+            __builtin_prefetch(lowest + t.first[i] + c * image.sc);
 #else
-    (void)image, (void)n, (void)t, (void)count, (void)out, (void)out_step, (void)out_plane;
+    (void)image, (void)n, (void)t, (void)count;
 #endif
 }
 
@@ -289,7 +288,7 @@ void warp_rows(const WarpTask& task, const Picture<const float>& image, int64_t 
                 part.data += c * image.sc;
                 part.c = image.c - c < kAtOnce ? image.c - c : kAtOnce;
                 char* to = static_cast<char*>(out.data) + (n * out.sn + c * out.sc + y * out.sh + x * out.sw) * size;
-                prefetch<C>(part, n, taps, count, to, out.sw * size, out.sc * size);
+                prefetch<C>(part, n, taps, count);
                 read_block<C, TAPS, BORDER>(part, n, taps, count, pixels);
                 if (task.sample == Sample::f16) {
                     write_block(pixels, kStep, kPlane, part.c, count, reinterpret_cast<Half*>(to), out.sw, out.sc);
@@ -302,6 +301,127 @@ void warp_rows(const WarpTask& task, const Picture<const float>& image, int64_t 
                 pixels[i] = covered(taps.x[i], taps.y[i], width, height, field.dx[i], field.dy[i]);
             float* to = &at(task.mask, n, 0, y, x);
             for (int i = 0; i < count; ++i) to[i * task.mask.sw] = pixels[i];
+        }
+    }
+}
+
+// All taps of a block's pixels, with the derivatives of their weights.
+template <int TAPS>
+struct SlopedBlock {
+    alignas(64) int x[TAPS][kBlock], y[TAPS][kBlock];
+    alignas(64) float wx[TAPS][kBlock], wy[TAPS][kBlock], sx[TAPS][kBlock], sy[TAPS][kBlock];
+};
+
+template <int TAPS, Border BORDER>
+void work_out(const Field& field, int x0, int y0, int count, int width, int height, SlopedBlock<TAPS>& t) {
+    for (int i = 0; i < count; ++i) {
+        const float x = static_cast<float>(x0 + i) + displacement(field.dx[i]);
+        const float y = static_cast<float>(y0) + displacement(field.dy[i]);
+        const SlopedAxis<TAPS> ax = sloped_taps<TAPS, BORDER>(x, field.dx[i], width);
+        const SlopedAxis<TAPS> ay = sloped_taps<TAPS, BORDER>(y, field.dy[i], height);
+        for (int k = 0; k < TAPS; ++k) {
+            t.x[k][i] = ax.index[k], t.wx[k][i] = ax.weight[k], t.sx[k][i] = ax.slope[k];
+            t.y[k][i] = ay.index[k], t.wy[k][i] = ay.weight[k], t.sy[k][i] = ay.slope[k];
+        }
+    }
+}
+
+// To the flow: the loss moves with dx as the picture's slope across, read at the sample position, times the incoming
+// gradient, summed over the channels; with dy likewise.
+template <int TAPS, Border BORDER>
+void grad_flow_rows(const WarpGradTask& task, const Picture<const float>& image, int64_t n, int64_t begin,
+                    int64_t end) {
+    const int width = static_cast<int>(image.w), height = static_cast<int>(image.h);
+    Field field, sum;
+    SlopedBlock<TAPS> t;
+    alignas(64) float grad[kBlock], value[TAPS * TAPS][kBlock];
+    for (int64_t y = begin; y < end; ++y) {
+        for (int x = 0; x < width; x += kBlock) {
+            const int count = smaller(kBlock, width - x);
+            read_field(task.flow, task.flow_sample, n, y, x, count, field);
+            work_out<TAPS, BORDER>(field, x, static_cast<int>(y), count, width, height, t);
+            for (int i = 0; i < count; ++i) sum.dx[i] = sum.dy[i] = 0.0f;
+            for (int64_t c = 0; c < image.c; ++c) {
+                const float* plane = &at(image, n, c, 0, 0);
+                for (int i = 0; i < count; ++i) {
+                    for (int j = 0; j < TAPS; ++j) {
+                        for (int k = 0; k < TAPS; ++k) {
+                            const bool beyond = BORDER == Border::zero && (t.x[k][i] | t.y[j][i]) < 0;
+                            value[j * TAPS + k][i] =
+                                beyond ? 0.0f : plane[t.y[j][i] * image.sh + t.x[k][i] * image.sw];
+                        }
+                    }
+                }
+                read_line(task.grad, task.sample, n, c, y, x, count, grad);
+                for (int i = 0; i < count; ++i) {
+                    float across = 0.0f, down = 0.0f;
+                    for (int k = 0; k < TAPS; ++k) {
+                        float mean = 0.0f, slope = 0.0f;
+                        for (int j = 0; j < TAPS; ++j) {
+                            mean = mean + t.wy[j][i] * value[j * TAPS + k][i];
+                            slope = slope + t.sy[j][i] * value[j * TAPS + k][i];
+                        }
+                        across = across + t.sx[k][i] * mean;
+                        down = down + t.wx[k][i] * slope;
+                    }
+                    sum.dx[i] = sum.dx[i] + grad[i] * across;
+                    sum.dy[i] = sum.dy[i] + grad[i] * down;
+                }
+            }
+            const Picture<void>& out = task.grad_flow;
+            const int64_t offset = n * out.sn + y * out.sh + x * out.sw;
+            for (int c = 0; c < 2; ++c) {
+                const float* from = c == 0 ? sum.dx : sum.dy;
+                if (task.flow_sample == Sample::f16) {
+                    write_block(from, 1, 0, 1, count, static_cast<Half*>(out.data) + offset + c * out.sc, out.sw, 0);
+                } else {
+                    write_block(from, 1, 0, 1, count, static_cast<float*>(out.data) + offset + c * out.sc, out.sw, 0);
+                }
+            }
+        }
+    }
+}
+
+// To the image: each pixel of the warped picture gives its gradient back to its taps. Only to those in rows top..bottom
+// of picture n; a row gets its shares in the same order whatever the rows beside it.
+template <int TAPS, Border BORDER>
+void grad_image_rows(const WarpGradTask& task, const Picture<float>& to, int64_t n, int64_t top, int64_t bottom) {
+    const int width = static_cast<int>(to.w), height = static_cast<int>(to.h);
+    const int first = static_cast<int>(top), end = static_cast<int>(bottom);
+    for (int64_t c = 0; c < to.c; ++c)
+        for (int64_t y = top; y < bottom; ++y)
+            for (int64_t x = 0; x < to.w; ++x) at(to, n, c, y, x) = 0.0f;
+    Field field;
+    SlopedBlock<TAPS> t;
+    alignas(64) float grad[kBlock];
+    for (int64_t y = 0; y < to.h; ++y) {
+        for (int x = 0; x < width; x += kBlock) {
+            const int count = smaller(kBlock, width - x);
+            read_line(task.flow, task.flow_sample, n, 1, y, x, count, field.dy);
+            int touched = BORDER == Border::reflect;  // whose rows are not in order
+            for (int i = 0; i < count; ++i) {
+                const Split at = split<TAPS, BORDER>(static_cast<float>(y) + displacement(field.dy[i]), height);
+                touched |= (tap_index<TAPS, Border::replicate>(at.base, TAPS - 1, height) >= first) &
+                           (tap_index<TAPS, Border::replicate>(at.base, 0, height) < end);
+            }
+            if (!touched) continue;
+            read_line(task.flow, task.flow_sample, n, 0, y, x, count, field.dx);
+            work_out<TAPS, BORDER>(field, x, static_cast<int>(y), count, width, height, t);
+            for (int64_t c = 0; c < to.c; ++c) {
+                read_line(task.grad, task.sample, n, c, y, x, count, grad);
+                float* plane = &at(to, n, c, 0, 0);
+                for (int i = 0; i < count; ++i) {
+                    for (int j = 0; j < TAPS; ++j) {
+                        if (t.y[j][i] < first || t.y[j][i] >= end) continue;
+                        float* line = plane + t.y[j][i] * to.sh;
+                        for (int k = 0; k < TAPS; ++k) {
+                            if (BORDER == Border::zero && t.x[k][i] < 0) continue;
+                            float& sum = line[t.x[k][i] * to.sw];
+                            sum = sum + (t.wy[j][i] * t.wx[k][i]) * grad[i];
+                        }
+                    }
+                }
+            }
         }
     }
 }
@@ -321,6 +441,24 @@ void by_filter(const WarpTask& t, const Picture<const float>& i, int64_t n, int6
     return by_border<C, 4>(t, i, n, begin, end);
 }
 
+template <int TAPS>
+void grad_flow_by_border(const WarpGradTask& t, const Picture<const float>& i, int64_t n, int64_t begin, int64_t end) {
+    switch (t.border) {
+        case Border::replicate: return grad_flow_rows<TAPS, Border::replicate>(t, i, n, begin, end);
+        case Border::zero: return grad_flow_rows<TAPS, Border::zero>(t, i, n, begin, end);
+        case Border::reflect: return grad_flow_rows<TAPS, Border::reflect>(t, i, n, begin, end);
+    }
+}
+
+template <int TAPS>
+void grad_image_by_border(const WarpGradTask& t, const Picture<float>& to, int64_t n, int64_t top, int64_t bottom) {
+    switch (t.border) {
+        case Border::replicate: return grad_image_rows<TAPS, Border::replicate>(t, to, n, top, bottom);
+        case Border::zero: return grad_image_rows<TAPS, Border::zero>(t, to, n, top, bottom);
+        case Border::reflect: return grad_image_rows<TAPS, Border::reflect>(t, to, n, top, bottom);
+    }
+}
+
 }  // namespace
 
 void DEBLUR_ISA::widen(const Picture<const void>& from, Sample sample, const Picture<float>& to, int64_t n,
@@ -335,11 +473,32 @@ void DEBLUR_ISA::widen(const Picture<const void>& from, Sample sample, const Pic
     }
 }
 
+void DEBLUR_ISA::narrow(const Picture<const float>& from, const Picture<void>& to, int64_t n, int64_t begin,
+                        int64_t end) {
+    for (int64_t y = begin; y < end; ++y)
+        for (int64_t c = 0; c < from.c; ++c)
+            for (int64_t x = 0; x < from.w; x += kBlock)
+                write_block(&at(from, n, c, y, x), 1, 0, 1, static_cast<int>(from.w - x < kBlock ? from.w - x : kBlock),
+                            static_cast<Half*>(to.data) + n * to.sn + c * to.sc + y * to.sh + x * to.sw, to.sw, 0);
+}
+
 void DEBLUR_ISA::warp(const WarpTask& t, const Picture<const float>& i, int64_t n, int64_t begin, int64_t end) {
     if (i.sw == 1 || i.w == 1) return by_filter<0>(t, i, n, begin, end);
     if (i.c == 2) return by_filter<2>(t, i, n, begin, end);
     if (i.c == 3) return by_filter<3>(t, i, n, begin, end);
     return by_filter<4>(t, i, n, begin, end);
+}
+
+void DEBLUR_ISA::warp_grad_flow(const WarpGradTask& t, const Picture<const float>& i, int64_t n, int64_t begin,
+                                int64_t end) {
+    if (t.filter == Filter::bilinear) return grad_flow_by_border<2>(t, i, n, begin, end);
+    return grad_flow_by_border<4>(t, i, n, begin, end);
+}
+
+void DEBLUR_ISA::warp_grad_image(const WarpGradTask& t, const Picture<float>& to, int64_t n, int64_t top,
+                                 int64_t bottom) {
+    if (t.filter == Filter::bilinear) return grad_image_by_border<2>(t, to, n, top, bottom);
+    return grad_image_by_border<4>(t, to, n, top, bottom);
 }
 
 }  // namespace deblur
