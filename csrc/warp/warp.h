@@ -24,7 +24,7 @@ struct WarpTask {
 // flow and grad_flow another.
 struct WarpGradTask {
     Picture<const void> image, flow;
-    Picture<const void> grad;            // shaped like the image
+    Picture<const void> grad;             // shaped like the image
     Picture<void> grad_image, grad_flow;  // data may be null
     Sample sample = Sample::f32, flow_sample = Sample::f32;
     Filter filter = Filter::bilinear;
@@ -137,8 +137,7 @@ DEBLUR_FN SlopedAxis<TAPS> sloped_taps(float x, float displaced, int size) {
     filter_weights<TAPS>(at.f, axis.weight);
     filter_slopes<TAPS>(at.f, axis.slope);
     int moves = (displaced >= -kLongest) & (displaced <= kLongest);
-    if constexpr (BORDER == Border::replicate && TAPS == 2)
-        moves &= (x >= 0.0f) & (x < static_cast<float>(size - 1));
+    if constexpr (BORDER == Border::replicate && TAPS == 2) moves &= (x >= 0.0f) & (x < static_cast<float>(size - 1));
     for (int k = 0; k < TAPS; ++k) {
         axis.index[k] = tap_index<TAPS, BORDER>(at.base, k, size);
         axis.slope[k] = moves ? axis.slope[k] : 0.0f;

@@ -227,8 +227,7 @@ void read_block(const Picture<const float>& image, int64_t n, const BlockTaps<TA
         }
         // After its neighbours, since three channels are stored as four.
         for (int p = i; p < end && !whole; ++p)
-            if (C == 0 || !t.inside[p])
-                read_anywhere<TAPS, BORDER>(image, n, t.x[p], t.y[p], to + p * kStep, kPlane);
+            if (C == 0 || !t.inside[p]) read_anywhere<TAPS, BORDER>(image, n, t.x[p], t.y[p], to + p * kStep, kPlane);
     }
 }
 
@@ -347,8 +346,7 @@ void grad_flow_rows(const WarpGradTask& task, const Picture<const float>& image,
                     for (int j = 0; j < TAPS; ++j) {
                         for (int k = 0; k < TAPS; ++k) {
                             const bool beyond = BORDER == Border::zero && (t.x[k][i] | t.y[j][i]) < 0;
-                            value[j * TAPS + k][i] =
-                                beyond ? 0.0f : plane[t.y[j][i] * image.sh + t.x[k][i] * image.sw];
+                            value[j * TAPS + k][i] = beyond ? 0.0f : plane[t.y[j][i] * image.sh + t.x[k][i] * image.sw];
                         }
                     }
                 }

@@ -40,9 +40,8 @@ Plain plain(const Picture<const void>& p, Sample sample, int threads) {
     } else {
         made.copy = room(p.n * p.c * p.h * p.w);
         const Picture<float> copy = planar(made.copy.get(), p);
-        over_batch(p.n, p.h, p.w, threads, [&](int64_t n, int64_t begin, int64_t end) {
-            DEBLUR_LOOP(widen)(p, sample, copy, n, begin, end);
-        });
+        over_batch(p.n, p.h, p.w, threads,
+                   [&](int64_t n, int64_t begin, int64_t end) { DEBLUR_LOOP(widen)(p, sample, copy, n, begin, end); });
         made.picture = same_view<const float>(copy.data, copy);
     }
     check_extent(p.h, std::abs(made.picture.sh));
@@ -74,9 +73,8 @@ void grad_image(const WarpGradTask& t, int threads) {
 void warp(const WarpTask& t, int threads) {
     if (t.out.n * t.out.c * t.out.h * t.out.w == 0) return;
     const Plain image = plain(t.image, t.sample, threads);
-    over_batch(t.out.n, t.out.h, t.out.w, threads, [&](int64_t n, int64_t begin, int64_t end) {
-        DEBLUR_LOOP(warp)(t, image.picture, n, begin, end);
-    });
+    over_batch(t.out.n, t.out.h, t.out.w, threads,
+               [&](int64_t n, int64_t begin, int64_t end) { DEBLUR_LOOP(warp)(t, image.picture, n, begin, end); });
 }
 
 void warp_backward(const WarpGradTask& t, int threads) {

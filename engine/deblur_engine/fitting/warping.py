@@ -27,9 +27,7 @@ class _Warp(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         image, flow = ctx.saved_tensors
         mode, border, threads = ctx.how
-        grads = ops.warp_backward(
-            grad, image, flow, mode, border, needs=ctx.needs_input_grad[:2], threads=threads
-        )
+        grads = ops.warp_backward(grad, image, flow, mode, border, needs=ctx.needs_input_grad[:2], threads=threads)
         return *grads, None, None, None
 
 

@@ -303,9 +303,7 @@ class Call:
             )
         return _arranged(view, axes)
 
-    def like(
-        self, name: str, value: Any, *, dtypes: tuple[str, ...] = ("float32",), writes: bool = False
-    ) -> Any:
+    def like(self, name: str, value: Any, *, dtypes: tuple[str, ...] = ("float32",), writes: bool = False) -> Any:
         """A picture of the same shape, as [N, C, H, W]."""
         axes = self._picture_axes(len(self.shape))
         return self.argument(name, value, self.shape, axes, dtypes=dtypes, writes=writes)
@@ -315,9 +313,7 @@ class Call:
         """The picture's own: "float32", ..."""
         return str(self.view.dtype).removeprefix("torch.")
 
-    def field(
-        self, name: str, value: Any, *, dtypes: tuple[str, ...] = ("float32",), writes: bool = False
-    ) -> Any:
+    def field(self, name: str, value: Any, *, dtypes: tuple[str, ...] = ("float32",), writes: bool = False) -> Any:
         """A vector a pixel, as [N, 2, H, W]."""
         whole_batch = (self.count, 2, self.height, self.width)
         if not self.tensor:

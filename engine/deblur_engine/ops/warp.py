@@ -72,8 +72,8 @@ def warp_backward(
     Sums are float32. ``needs`` says which of the two are wanted (None stands for the other), ``grad_image`` and
     ``grad_flow`` where to write them. At a kink (for "bilinear" every whole position, and the border) the gradient to
     the flow is the derivative to the right; where the displacement is not finite, or longer than 2^20 pixels, it is
-    zero. The gradient to the image is a sum whose order does not depend on the threads; on a CUDA device it is taken in
-    fixed point, 2^-38 of the largest ``grad``, so that it comes out the same every time there too.
+    zero. The gradient to the image is summed in an order that does not depend on the threads; on a CUDA device in fixed
+    point, whose step is at most 2^-29 (at 1080p 2^-39) of the largest finite ``grad``: the same every time there too.
     """
     call = Call("image", image, dtypes=_FLOATS)
     mode_code = choice("mode", mode, _FILTERS)
