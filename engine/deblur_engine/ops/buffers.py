@@ -313,12 +313,17 @@ class Call:
         """The picture's own: "float32", ..."""
         return str(self.view.dtype).removeprefix("torch.")
 
-    def field(self, name: str, value: Any, *, dtypes: tuple[str, ...] = ("float32",), writes: bool = False) -> Any:
-        """A vector a pixel, as [N, 2, H, W]."""
+    @property
+    def field_shape(self) -> tuple[int, ...]:
+        """Shape of a field of one vector a pixel."""
         whole_batch = (self.count, 2, self.height, self.width)
         if not self.tensor:
             whole_batch = (self.count, self.height, self.width, 2)
-        shape = whole_batch if self.batched else whole_batch[1:]
+        return whole_batch if self.batched else whole_batch[1:]
+
+    def field(self, name: str, value: Any, *, dtypes: tuple[str, ...] = ("float32",), writes: bool = False) -> Any:
+        """A vector a pixel, as [N, 2, H, W]."""
+        shape = self.field_shape
         return self.argument(name, value, shape, self._picture_axes(len(shape)), dtypes=dtypes, writes=writes)
 
     @property

@@ -86,7 +86,7 @@ def warp_backward(
         grad_image = call.new("grad_image", call.shape, call.dtype) if grad_image is None else grad_image
         image_out = call.like("grad_image", grad_image, dtypes=(call.dtype,), writes=True)
     if needs[1]:
-        grad_flow = call.new("grad_flow", tuple(flow.shape), flow_dtype) if grad_flow is None else grad_flow
+        grad_flow = call.new("grad_flow", call.field_shape, flow_dtype) if grad_flow is None else grad_flow
         flow_out = call.field("grad_flow", grad_flow, dtypes=(flow_dtype,), writes=True)
     call.run(
         _ops.warp_backward,
