@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 F32 = npt.NDArray[np.float32]
+Floats = TypeVar("Floats", F32, npt.NDArray[np.float16])
 Case = tuple[str, type[Exception], str, Callable[[], Any]]
 """A call that cannot be meant: name, error, what it says (a regular expression), the call."""
 
@@ -41,7 +42,7 @@ def field(rng: np.random.Generator, height: int, width: int, reach: float) -> F3
     return ((rng.random((height, width, 2)) - 0.5) * 2 * reach).astype(np.float32)
 
 
-def laid_out(values: F32, layout: str) -> F32:
+def laid_out(values: Floats, layout: str) -> Floats:
     """The same values in other memory: a crop, mirrored, planar or every second element of something larger."""
     if layout == "plain":
         return values.copy(order="C")
@@ -49,7 +50,7 @@ def laid_out(values: F32, layout: str) -> F32:
         return values[::-1, ::-1].copy()[::-1, ::-1]
     if layout == "planar":
         return np.moveaxis(values, -1, 0).copy().transpose(1, 2, 0)
-    big = np.full((2 * values.shape[0] + 3, 2 * values.shape[1] + 3, values.shape[2] + 1), np.nan, np.float32)
+    big = np.full((2 * values.shape[0] + 3, 2 * values.shape[1] + 3, values.shape[2] + 1), np.nan, values.dtype)
     place = (slice(3, None), slice(2, -1)) if layout == "crop" else (slice(2, -1, 2), slice(1, -2, 2))
     view = big[place][: values.shape[0], : values.shape[1], : values.shape[2]]
     view[...] = values

@@ -17,6 +17,18 @@ def warp(
     stream: int = 0,
     threads: int = 0,
 ) -> None: ...
+def warp_backward(
+    grad: Any,
+    image: Any,
+    flow: Any,
+    grad_image: Any | None,
+    grad_flow: Any | None,
+    filter: int,
+    border: int,
+    device: int | None = None,
+    stream: int = 0,
+    threads: int = 0,
+) -> None: ...
 def reblur(
     image: Any,
     motion: Any,

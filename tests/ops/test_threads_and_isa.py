@@ -26,6 +26,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, threads: int) -
     image, flow = rng.random((300, 200, 3), np.float32), (rng.random((300, 200, 2), np.float32) - 0.5) * 20
     calls: list[Callable[[int], F32]] = [
         lambda n: ops.warp(image, flow, threads=n),
+        lambda n: ops.warp_backward(image[::-1].copy(), image, flow * 9, threads=n)[0],
         lambda n: ops.reblur(image, flow, transfer="srgb", threads=n),
         lambda n: ops.sharpness(image, threads=n),
         lambda n: ops.mix(image, image[::-1].copy(), flow[..., 0].copy(), threads=n),
@@ -92,6 +93,10 @@ flow = ((rng.random((61, 83, 2)) - 0.5) * 30).astype(np.float32)
 sums, weights = np.zeros_like(image), np.zeros((61, 83), np.float32)
 ops.blend_tiles(sums, weights, image[:40, :50], 3, 4, 9)
 results = [ops.warp(image, flow, mode, border) for mode in ("bilinear", "bicubic") for border in ("zero", "reflect")]
+planar, half = np.moveaxis(image, -1, 0).copy().transpose(1, 2, 0), image.astype(np.float16)
+for mode in ("bilinear", "bicubic"):
+    results += [ops.warp(planar, flow, mode), ops.warp(image[..., :2].copy(), flow, mode), ops.warp(half, flow, mode)]
+    results += ops.warp_backward(image[::-1].copy(), image, flow, mode, "replicate")
 results += [ops.reblur(image, flow, flow[::-1], transfer=t) for t in (None, "srgb", "bt709", "gamma2.2")]
 results += [ops.sharpness(image, 20, m) for m in ("laplacian", "tenengrad")]
 results += [ops.sharpness((image - 0.5).astype(np.float16), 20), ops.sharpness(image[..., 0].astype(np.float16), 20)]

@@ -48,6 +48,82 @@ def test_warp(
     np.testing.assert_allclose(mask, wanted_mask, atol=reference.TOLERANCE["warp"] * max(height, width, 300), rtol=0)
 
 
+@given(sides, sides, st.integers(1, 5), st.sampled_from(MODES), st.sampled_from(BORDERS), layouts, layouts, seeds)
+def test_half_precision(
+    height: int, width: int, channels: int, mode: str, border: str, layout: str, flow_layout: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = picture(rng, height, width, channels).astype(np.float16)
+    flow = field(rng, height, width, 9.0).astype(np.float16)
+    got = ops.warp(laid_out(image, layout), laid_out(flow, flow_layout), mode, border)
+    assert got.shape == image.shape and got.dtype == np.float16
+    # Only reading and writing are in half precision.
+    exact = ops.warp(image.astype(np.float32), flow.astype(np.float32), mode, border)
+    np.testing.assert_array_equal(got, exact.astype(np.float16))
+    wanted, _ = reference.warp(image.astype(np.float32), flow.astype(np.float32), mode, border)
+    np.testing.assert_allclose(got, wanted, atol=reference.TOLERANCE["warp in half precision"], rtol=0)
+    # Either may be of either type.
+    np.testing.assert_array_equal(ops.warp(image.astype(np.float32), flow, mode, border), exact)
+    np.testing.assert_array_equal(ops.warp(image, flow.astype(np.float32), mode, border), got)
+
+
+@given(st.integers(0, 3), sides, sides, st.integers(1, 6), st.sampled_from(MODES), st.sampled_from(BORDERS), seeds)
+def test_batches_and_layouts_give_the_same_bits(
+    count: int, height: int, width: int, channels: int, mode: str, border: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.random((count, height, width, channels), np.float32)
+    flow = ((rng.random((count, height, width, 2)) - 0.5) * 20).astype(np.float32)
+    got = ops.warp(image, flow, mode, border)
+    assert got.shape == image.shape
+    for n in range(count):
+        np.testing.assert_array_equal(got[n], ops.warp(image[n], flow[n], mode, border))
+    planar = ops.warp(
+        torch.from_numpy(image).permute(0, 3, 1, 2).contiguous(),
+        torch.from_numpy(flow).permute(0, 3, 1, 2),
+        mode,
+        border,
+    )
+    np.testing.assert_array_equal(planar.permute(0, 2, 3, 1).numpy(), got)
+
+
+@given(st.integers(2, 24), st.integers(2, 80), st.sampled_from(MODES), st.sampled_from(BORDERS), layouts, seeds)
+def test_what_is_not_finite_stays_where_it_is_read(
+    height: int, width: int, mode: str, border: str, layout: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image, flow = picture(rng, height, width, 3), field(rng, height, width, 5.0)
+    at_y, at_x = int(rng.integers(height)), int(rng.integers(width))
+    spoilt = image.copy()
+    spoilt[at_y, at_x] = rng.choice([np.nan, np.inf, -np.inf])
+    got, clean = ops.warp(laid_out(spoilt, layout), flow, mode, border), ops.warp(image, flow, mode, border)
+    alone = np.zeros((height, width, 1), np.float32)
+    alone[at_y, at_x] = 1
+    weight = np.abs(reference.warp(alone, flow, mode, border)[0][..., 0])
+    assert not np.isfinite(got[weight > 1e-6]).any()
+    # Further away than a tap can be, nothing changes.
+    beside = np.zeros((height, width))
+    for start, u, size, place in zip(
+        reference.grid(height, width)[::-1], (flow[..., 1], flow[..., 0]), (height, width), (at_y, at_x), strict=True
+    ):
+        position = start + u
+        if border == "replicate":
+            position = np.clip(position, 0, size - 1)
+        if border == "reflect":
+            position = (size - 1) - np.abs((position % (2 * (size - 1))) - (size - 1))
+        beside = np.maximum(beside, np.abs(position - place))
+    far = beside > (1.001 if mode == "bilinear" else 2.001)
+    np.testing.assert_array_equal(got[far], clean[far])
+
+
+def test_the_mask_can_be_given() -> None:
+    given_mask = np.full((9, 14), np.nan, np.float32)
+    result, mask = ops.warp(IMAGE, FLOW, mask=given_mask)
+    assert mask is given_mask
+    np.testing.assert_array_equal(mask, ops.warp(IMAGE, FLOW, return_mask=True)[1])
+    np.testing.assert_array_equal(result, ops.warp(IMAGE, FLOW))
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("border", BORDERS)
 def test_warp_without_flow_is_the_picture(mode: str, border: str) -> None:
@@ -90,8 +166,13 @@ def test_the_last_pixel_in_memory_is_read_without_its_neighbour() -> None:
 
 CASES: list[Case] = [
     ("not an array", TypeError, "image: is a list", lambda: ops.warp([[1.0]], FLOW)),
-    ("dtype", TypeError, "image: is float64; it must be float32", lambda: ops.warp(IMAGE.astype(float), FLOW)),
-    ("tensor dtype", TypeError, "image: is float16", lambda: ops.warp(T_IMAGE.half(), T_FLOW)),
+    (
+        "dtype",
+        TypeError,
+        "image: is float64; it must be float32 or float16",
+        lambda: ops.warp(IMAGE.astype(float), FLOW),
+    ),
+    ("tensor dtype", TypeError, "image: is bfloat16", lambda: ops.warp(T_IMAGE.bfloat16(), T_FLOW)),
     ("byte order", TypeError, "image: is >f4", lambda: ops.warp(IMAGE.astype(">f4"), FLOW)),
     ("dimensions", ValueError, r"image: shape \[9\] has 1 dim", lambda: ops.warp(HW[:, 0], FLOW)),
     ("tensor dimensions", ValueError, "image: shape .* has 2 dim", lambda: ops.warp(T_IMAGE[0], T_FLOW)),
@@ -110,6 +191,15 @@ CASES: list[Case] = [
     ("border", ValueError, "border: is 'wrap'", lambda: ops.warp(IMAGE, FLOW, border="wrap")),
     ("out shape", ValueError, "out: shape", lambda: ops.warp(IMAGE, FLOW, out=IMAGE[1:].copy())),
     ("out dtype", TypeError, "out: is float64", lambda: ops.warp(IMAGE, FLOW, out=IMAGE.astype(float))),
+    (
+        "out of another type",
+        TypeError,
+        "out: is float16; it must be float32",
+        lambda: ops.warp(IMAGE, FLOW, out=IMAGE.astype(np.float16)),
+    ),
+    ("mask shape", ValueError, r"mask: shape \[9, 14, 1\]", lambda: ops.warp(IMAGE, FLOW, mask=HW[..., None])),
+    ("mask read-only", ValueError, "mask: is read-only", lambda: ops.warp(IMAGE, FLOW, mask=READ_ONLY[..., 0])),
+    ("mask is the flow", ValueError, "mask: shares memory with flow", lambda: ops.warp(IMAGE, FLOW, mask=FLOW[..., 0])),
     ("out read-only", ValueError, "out: is read-only", lambda: ops.warp(IMAGE, FLOW, out=READ_ONLY)),
     ("out is the input", ValueError, "out: shares memory with image", lambda: ops.warp(IMAGE, FLOW, out=IMAGE)),
     (

@@ -16,8 +16,8 @@ current one), or else on the legacy default stream.
 Threads: ``threads`` bounds a call, ``OMP_NUM_THREADS`` bounds every call, the processors of this process bound both
 where neither is set. The GIL is released. Results depend neither on the threads nor on the processor's instruction
 set. Errors: ``TypeError`` for what has the wrong type or dtype, ``ValueError`` for a wrong shape, device or value;
-both name the argument, what it is and what it should be. Gradients are not computed: a tensor that requires them is
-refused.
+both name the argument, what it is and what it should be. Nothing is recorded for automatic differentiation: a tensor
+that requires a gradient is refused. ``fitting.warping`` makes a torch function of ``warp`` and ``warp_backward``.
 
 torch is used where the caller brings its tensors, and never imported from here.
 """
@@ -30,9 +30,19 @@ from .. import _ops
 from .blend import blend_tiles, finish_tiles, mix
 from .reblur import reblur
 from .sharpness import sharpness
-from .warp import warp
+from .warp import warp, warp_backward
 
-__all__ = ["blend_tiles", "build_info", "cuda_available", "finish_tiles", "mix", "reblur", "sharpness", "warp"]
+__all__ = [
+    "blend_tiles",
+    "build_info",
+    "cuda_available",
+    "finish_tiles",
+    "mix",
+    "reblur",
+    "sharpness",
+    "warp",
+    "warp_backward",
+]
 
 
 def cuda_available() -> bool:

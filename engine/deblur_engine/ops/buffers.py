@@ -305,17 +305,28 @@ class Call:
             )
         return _arranged(view, axes)
 
-    def like(self, name: str, value: Any, *, writes: bool = False) -> Any:
+    def like(self, name: str, value: Any, *, dtypes: tuple[str, ...] = ("float32",), writes: bool = False) -> Any:
         """A picture of the same shape, as [N, C, H, W]."""
-        return self.argument(name, value, self.shape, self._picture_axes(len(self.shape)), writes=writes)
+        axes = self._picture_axes(len(self.shape))
+        return self.argument(name, value, self.shape, axes, dtypes=dtypes, writes=writes)
 
-    def field(self, name: str, value: Any) -> Any:
-        """A vector a pixel, as [N, 2, H, W]."""
+    @property
+    def dtype(self) -> str:
+        """The picture's own: "float32", ..."""
+        return str(self.view.dtype).removeprefix("torch.")
+
+    @property
+    def field_shape(self) -> tuple[int, ...]:
+        """Shape of a field of one vector a pixel."""
         whole_batch = (self.count, 2, self.height, self.width)
         if not self.tensor:
             whole_batch = (self.count, self.height, self.width, 2)
-        shape = whole_batch if self.batched else whole_batch[1:]
-        return self.argument(name, value, shape, self._picture_axes(len(shape)))
+        return whole_batch if self.batched else whole_batch[1:]
+
+    def field(self, name: str, value: Any, *, dtypes: tuple[str, ...] = ("float32",), writes: bool = False) -> Any:
+        """A vector a pixel, as [N, 2, H, W]."""
+        shape = self.field_shape
+        return self.argument(name, value, shape, self._picture_axes(len(shape)), dtypes=dtypes, writes=writes)
 
     @property
     def map_shape(self) -> tuple[int, ...]:
@@ -350,7 +361,7 @@ class Call:
         if self.tensor:
             return self._like.new_empty(shape, dtype=getattr(sys.modules["torch"], dtype), requires_grad=False)
         if self.cuda:
-            way_out = "pass out=" if name == "out" else f"do without, or pass {self.name} as a torch tensor"
+            way_out = f"do without, or pass {self.name} as a torch tensor" if name == "transfer" else f"pass {name}="
             raise ValueError(
                 f"{name}: needs new memory on {self.device}, where the ops allocate none for a "
                 f"{type(self._like).__name__}; {way_out}"
