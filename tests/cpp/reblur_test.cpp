@@ -10,7 +10,7 @@ void on(int64_t n, int64_t c, int64_t h, int64_t w, Order order, int threads) {
     for (const Transfer transfer : {Transfer::none, Transfer::srgb, Transfer::bt709, Transfer::gamma22})
         for (const int samples : {0, 1, 7, 64, 100}) {
             ReblurTask task;
-            task.image = image.read(), task.motion = motion.read(), task.out = out.view;
+            task.image = typed<const void>(image.read()), task.motion = motion.read(), task.out = typed<void>(out.view);
             task.transfer = transfer, task.samples = samples;
             for (float& v : motion.memory) v = 0;
             cpu::reblur(task, threads);
