@@ -83,8 +83,7 @@ DEBLUR_FN Path path_of(float mx, float my, float kx, float ky, int samples) {
     const float length = sqrtf(straight) + 0.5f * sqrtf(bend);
     const int wanted = 1 + static_cast<int>(smaller(length, static_cast<float>(kMostSamples)) + 0.9999f);
     path.samples = samples > 0 ? samples : smaller(wanted, kMostSamples);
-    // Not && : without branches the loop over this vectorises.
-    path.still = (path.mx == 0.0f) & (path.my == 0.0f) & (path.kx == 0.0f) & (path.ky == 0.0f);
+    path.still = fabsf(path.mx) + fabsf(path.my) + fabsf(path.kx) + fabsf(path.ky) == 0.0f;
     return path;
 }
 
@@ -94,24 +93,54 @@ DEBLUR_FN float reach_of(float m, float k) { return 0.5f * fabsf(m) + (1.0f / 6.
 // Middle of the i-th of n equal parts of the exposure.
 DEBLUR_FN float moment(int i, float one_over_n) { return (static_cast<float>(i) + 0.5f) * one_over_n - 0.5f; }
 
-DEBLUR_FN float position(float p, float m, float k, float s) { return p + (s * m + (s * s - 1.0f / 12.0f) * k); }
-
-// One axis of a bilinear read with the border replicated: the taps are index and index + 1, so a picture of one pixel
-// has to be padded to two. `Inside`: the position is known to lie in 0 <= x < size - 1.
-struct Pair {
-    int index;
-    float near, far;  // weights of the first and the second tap
+// How far from its pixel a path is at a moment, along one axis: in whole pixels and the weights of that tap and the
+// next.
+struct Away {
+    int whole;
+    float near, far;
 };
 
-template <bool Inside>
-DEBLUR_FN Pair pair_at(float x, int size) {
-    const float cut = Inside ? x : clamped(x, 0.0f, static_cast<float>(size - 1));
-    const int whole = static_cast<int>(cut);
-    Pair pair;
-    pair.index = Inside ? whole : smaller(whole, size - 2);
-    pair.far = cut - static_cast<float>(pair.index);
-    pair.near = 1.0f - pair.far;
-    return pair;
+template <bool Bends>
+DEBLUR_FN Away away(float m, float k, float s) {
+    const float u = Bends ? s * m + (s * s - 1.0f / 12.0f) * k : s * m;
+    const float whole = floorf(u);
+    Away a;
+    a.whole = static_cast<int>(whole);
+    a.far = u - whole;
+    a.near = 1.0f - a.far;
+    return a;
+}
+
+DEBLUR_FN int within(int x, int size) { return smaller(larger(x, 0), size - 1); }
+
+// The mean along the path of pixel (x, y) of a picture of w by h; read(x, y) gives a pixel of it.
+//
+// A straight path lies the same to both sides of its pixel: at -s the taps are those at s, mirrored, with the same
+// weights, so the moments are taken in pairs, and what is alone in the middle is the pixel itself. Left and right taps
+// are summed apart, which is how vectors do it.
+template <bool Bends, class V, class Read>
+DEBLUR_FN V mean_along(const Path& p, int x, int y, int w, int h, const Read& read) {
+    const float one_over_n = 1.0f / static_cast<float>(p.samples);
+    V left{}, right{};
+    const int steps = Bends ? p.samples : p.samples / 2;
+    for (int i = 0; i < steps; ++i) {
+        const float s = moment(i, one_over_n);
+        const Away ax = away<Bends>(p.mx, p.kx, s), ay = away<Bends>(p.my, p.ky, s);
+        const int x0 = within(x + ax.whole, w), x1 = within(x + ax.whole + 1, w);
+        const int y0 = within(y + ay.whole, h), y1 = within(y + ay.whole + 1, h);
+        V upper_left = read(x0, y0), upper_right = read(x1, y0), lower_left = read(x0, y1), lower_right = read(x1, y1);
+        if constexpr (!Bends) {
+            const int bx0 = within(x - ax.whole, w), bx1 = within(x - ax.whole - 1, w);
+            const int by0 = within(y - ay.whole, h), by1 = within(y - ay.whole - 1, h);
+            upper_left = upper_left + read(bx0, by0), upper_right = upper_right + read(bx1, by0);
+            lower_left = lower_left + read(bx0, by1), lower_right = lower_right + read(bx1, by1);
+        }
+        left = left + (upper_left * (ax.near * ay.near) + lower_left * (ax.near * ay.far));
+        right = right + (upper_right * (ax.far * ay.near) + lower_right * (ax.far * ay.far));
+    }
+    V sum = left + right;
+    if (!Bends && p.samples % 2 != 0) sum = sum + read(x, y);
+    return sum * one_over_n;
 }
 
 // The op as a whole; see ops.h.

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kBlock = 64;  // pixels that are fetched, converted and stored together: in the L1 cache
 constexpr int kGroup = 8;   // pixels whose paths are followed together
+constexpr int kPad = 64;    // pixels that a part goes on beyond the picture at most: longer paths are followed one by one
 
 // ---- Pixels in memory <-> blocks of four floats a pixel
 
@@ -124,12 +125,27 @@ DEBLUR_FN void put(const ReblurTask& t, const Picture<void>& to, const Piece& p,
     }
 }
 
+DEBLUR_FN int64_t smaller_of(int64_t a, int64_t b) { return a < b ? a : b; }
+DEBLUR_FN int64_t larger_of(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// ---- Halves of vectors of eight
+
+DEBLUR_FN f8 first_halves(f8 a, f8 b) { return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11); }
+DEBLUR_FN f8 second_halves(f8 a, f8 b) { return __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15); }
+DEBLUR_FN f8 halves_swapped(f8 v) { return __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3); }
+
+// Lane J of each half all over its half.
+template <int J>
+DEBLUR_FN f8 spread(f8 v) {
+    return __builtin_shufflevector(v, v, J, J, J, J, J + 4, J + 4, J + 4, J + 4);
+}
+
 // ---- Paths
 
 struct Paths {
-    float x[kBlock];  // where the pixels lie
     float mx[kBlock], my[kBlock], kx[kBlock], ky[kBlock], one_over_n[kBlock];
-    int samples[kBlock], still[kBlock], strays[kBlock];
+    float slack[kBlock];  // pixels between a path's outermost tap and the end of the part
+    int samples[kBlock], still[kBlock];
 };
 
 DEBLUR_FN void read_field(const Picture<const float>& field, const Crop& crop, int64_t y, int64_t x, int count,
@@ -140,7 +156,14 @@ DEBLUR_FN void read_field(const Picture<const float>& field, const Crop& crop, i
     }
     const float* u = &at(field, crop.picture, 0, y, x);
     const float* v = u + field.sc;
-    for (int i = 0; i < count; ++i) dx[i] = u[i * field.sw] * crop.scale, dy[i] = v[i * field.sw] * crop.scale;
+    const float scale = crop.scale;
+    if (field.sw == 2 && field.sc == 1) {
+        for (int i = 0; i < count; ++i) dx[i] = u[i * 2] * scale, dy[i] = u[i * 2 + 1] * scale;
+    } else if (field.sw == 1) {
+        for (int i = 0; i < count; ++i) dx[i] = u[i] * scale, dy[i] = v[i] * scale;
+    } else {
+        for (int i = 0; i < count; ++i) dx[i] = u[i * field.sw] * scale, dy[i] = v[i * field.sw] * scale;
+    }
 }
 
 // Of `count` pixels from (y, x) of the picture on, and to fill the last group, of some that do not move.
@@ -149,97 +172,109 @@ DEBLUR_FN void find_paths(const ReblurTask& t, const Piece& p, int64_t y, int64_
     read_field(t.curvature, p.crop, y, x, count, to.kx, to.ky);
     const int filled = (count + kGroup - 1) / kGroup * kGroup;
     for (int i = count; i < filled; ++i) to.mx[i] = to.my[i] = to.kx[i] = to.ky[i] = 0.0f;
-    const float at_y = static_cast<float>(y);
-    const float right = static_cast<float>(t.image.w - 2), bottom = static_cast<float>(t.image.h - 2);
+    const float before = static_cast<float>(x - p.left), behind = static_cast<float>(p.left + p.across - 1 - x);
+    const float around = static_cast<float>(smaller_of(y - p.top, p.top + p.down - 1 - y));
     for (int i = 0; i < filled; ++i) {
         const Path path = path_of(to.mx[i], to.my[i], to.kx[i], to.ky[i], t.samples);
-        const float at_x = static_cast<float>(x + i);
-        const float rx = reach_of(path.mx, path.kx), ry = reach_of(path.my, path.ky);
-        to.x[i] = at_x;
         to.mx[i] = path.mx, to.my[i] = path.my, to.kx[i] = path.kx, to.ky[i] = path.ky;
         to.samples[i] = path.samples, to.still[i] = path.still;
         to.one_over_n[i] = 1.0f / static_cast<float>(path.samples);
-        // A pixel of slack, so that no rounding leads out.
-        to.strays[i] = (at_x - rx < 1.0f) | (at_x + rx > right) | (at_y - ry < 1.0f) | (at_y + ry > bottom);
+        const float beside = smaller(before + static_cast<float>(i), behind - static_cast<float>(i));
+        const float room_x = beside - reach_of(path.mx, path.kx), room_y = around - reach_of(path.my, path.ky);
+        to.slack[i] = i < count ? smaller(room_x, room_y) - 1.0f : 0.0f;
     }
 }
 
 // Where the taps of eight pixels lie, each at one moment of its path, and what they weigh.
 struct Taps {
-    int offset[kGroup];  // of the upper left tap, in floats
+    int offset[kGroup];  // of the upper left tap from its pixel, in floats
     float upper_left[kGroup], upper_right[kGroup], lower_left[kGroup], lower_right[kGroup];
 };
 
 // `Even`: all eight have as many samples. Otherwise one that has fewer reads its last again, which then weighs nothing.
-template <bool Even, bool Inside>
-DEBLUR_FN void find_taps(const Paths& p, int first, int i, float y, int wide, int high, int row, int origin, Taps& to) {
+template <bool Bends, bool Even>
+DEBLUR_FN void find_taps(const Paths& p, int first, int i, int row, Taps& to) {
     for (int j = 0; j < kGroup; ++j) {
-        const int n = p.samples[first + j];
-        const float s = moment(Even ? i : smaller(i, n - 1), p.one_over_n[first + j]);
-        const Pair px = pair_at<Inside>(position(p.x[first + j], p.mx[first + j], p.kx[first + j], s), wide);
-        const Pair py = pair_at<Inside>(position(y, p.my[first + j], p.ky[first + j], s), high);
-        const float near = Even || i < n ? py.near : 0.0f, far = Even || i < n ? py.far : 0.0f;
-        to.offset[j] = py.index * row + px.index * 4 - origin;
-        to.upper_left[j] = px.near * near, to.upper_right[j] = px.far * near;
-        to.lower_left[j] = px.near * far, to.lower_right[j] = px.far * far;
+        const int steps = Bends ? p.samples[first + j] : p.samples[first + j] / 2;
+        const float s = moment(Even ? i : larger(0, smaller(i, steps - 1)), p.one_over_n[first + j]);
+        const Away x = away<Bends>(p.mx[first + j], p.kx[first + j], s);
+        const Away y = away<Bends>(p.my[first + j], p.ky[first + j], s);
+        const float near = Even || i < steps ? y.near : 0.0f, far = Even || i < steps ? y.far : 0.0f;
+        to.offset[j] = y.whole * row + x.whole * 4;
+        to.upper_left[j] = x.near * near, to.upper_right[j] = x.far * near;
+        to.lower_left[j] = x.near * far, to.lower_right[j] = x.far * far;
     }
 }
 
-DEBLUR_FN f8 side_by_side(const float* left, const float* right) {
-    const f4 a = load<f4>(left), b = load<f4>(right);
-    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+// mean_along's sums for one moment, or a pair of them, of pixel J of eight. A pixel and its right neighbour lie side
+// by side in memory: one vector of eight reads both.
+template <bool Bends, int J>
+DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, const f8* upper, const f8* lower, f8* sum) {
+    const float* ahead = linear + J * 4 + taps.offset[J];
+    f8 above = load<f8>(ahead), below = load<f8>(ahead + row);
+    if constexpr (!Bends) {
+        const float* behind = linear + (J - 1) * 4 - taps.offset[J];
+        above = above + halves_swapped(load<f8>(behind)), below = below + halves_swapped(load<f8>(behind - row));
+    }
+    sum[J] = sum[J] + (above * spread<J % 4>(upper[J / 4]) + below * spread<J % 4>(lower[J / 4]));
 }
 
-// Lane J of each half all over its half.
-template <int J>
-DEBLUR_FN f8 spread(f8 v) {
-    return __builtin_shufflevector(v, v, J, J, J, J, J + 4, J + 4, J + 4, J + 4);
+template <bool Bends, size_t... J>
+DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, f8* sum, std::index_sequence<J...>) {
+    const f8 ul = load<f8>(taps.upper_left), ur = load<f8>(taps.upper_right);
+    const f8 ll = load<f8>(taps.lower_left), lr = load<f8>(taps.lower_right);
+    const f8 upper[2] = {first_halves(ul, ur), second_halves(ul, ur)};
+    const f8 lower[2] = {first_halves(ll, lr), second_halves(ll, lr)};
+    (add_taps<Bends, J>(linear, row, taps, upper, lower, sum), ...);
 }
 
-template <size_t... J>
-DEBLUR_FN void add_samples(const float* linear, int row, const Taps& taps, f8* sum, std::index_sequence<J...>) {
-    const f8 upper[2] = {side_by_side(taps.upper_left, taps.upper_right),
-                         side_by_side(taps.upper_left + 4, taps.upper_right + 4)};
-    const f8 lower[2] = {side_by_side(taps.lower_left, taps.lower_right),
-                         side_by_side(taps.lower_left + 4, taps.lower_right + 4)};
-    ((sum[J] = sum[J] + (load<f8>(linear + taps.offset[J]) * spread<J % 4>(upper[J / 4]) +
-                         load<f8>(linear + taps.offset[J] + row) * spread<J % 4>(lower[J / 4]))),
-     ...);
-}
-
-// The means over eight pixels' paths. A pixel and its right neighbour lie side by side in memory: one vector of eight
-// reads both, and the two halves are added only after the last sample.
-template <bool Even, bool Inside>
-DEBLUR_FN void integrate(const Piece& p, const Paths& paths, int first, int samples, float y, int wide, int high,
-                         float* to) {
-    const int row = static_cast<int>(p.across * 4), origin = static_cast<int>(p.top * row + p.left * 4);
+// mean_along for eight pixels whose paths keep inside the part; `linear` is where the first of them lies.
+template <bool Bends, bool Even>
+DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int first, int samples, float* to) {
     alignas(64) Taps taps;
     f8 sum[kGroup] = {};
-    for (int i = 0; i < samples; ++i) {
-        find_taps<Even, Inside>(paths, first, i, y, wide, high, row, origin, taps);
-        add_samples(p.linear, row, taps, sum, std::make_index_sequence<kGroup>());
+    const int steps = Bends ? samples : samples / 2;
+    for (int i = 0; i < steps; ++i) {
+        find_taps<Bends, Even>(paths, first, i, row, taps);
+        add_taps<Bends>(linear, row, taps, sum, std::make_index_sequence<kGroup>());
     }
     for (int j = 0; j < kGroup; ++j) {
         float half[8];
         store(half, sum[j]);
-        store(to + j * 4, (load<f4>(half) + load<f4>(half + 4)) * paths.one_over_n[first + j]);
+        f4 total = load<f4>(half) + load<f4>(half + 4);
+        if (!Bends && paths.samples[first + j] % 2 != 0) total = total + load<f4>(linear + j * 4);
+        store(to + j * 4, total * paths.one_over_n[first + j]);
     }
 }
 
-DEBLUR_FN void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int first, float y, float* to) {
-    int most = 0, least = 1 << 30, still = 1, strays = 0;
+template <bool Bends>
+DEBLUR_FN void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int first, int x, int y, float* to) {
+    int most = 0, least = 1 << 30, still = 1;
+    float slack = 0.0f;
     for (int i = first; i < first + kGroup; ++i) {
         most = larger(most, paths.samples[i]), least = smaller(least, paths.samples[i]);
-        still &= paths.still[i], strays |= paths.strays[i];
+        still &= paths.still[i], slack = smaller(slack, paths.slack[i]);
     }
     if (still) return;
-    const int wide = larger(static_cast<int>(t.image.w), 2), high = larger(static_cast<int>(t.image.h), 2);
-    if (most != least) {
-        integrate<false, false>(p, paths, first, most, y, wide, high, to);
-    } else if (strays) {
-        integrate<true, false>(p, paths, first, most, y, wide, high, to);
+    const int row = static_cast<int>(p.across * 4), top = static_cast<int>(p.top), left = static_cast<int>(p.left);
+    if (slack < 0.0f) {
+        const int width = static_cast<int>(t.image.w), height = static_cast<int>(t.image.h);
+        const auto read = [&](int at_x, int at_y) {
+            return load<f4>(p.linear + (at_y - top) * row + (at_x - left) * 4);
+        };
+        for (int j = 0; j < kGroup && x + j < width; ++j) {
+            const int i = first + j;
+            const Path path = {paths.mx[i], paths.my[i],      paths.kx[i],
+                               paths.ky[i], paths.samples[i], paths.still[i]};
+            store(to + j * 4, mean_along<Bends, f4>(path, x + j, y, width, height, read));
+        }
+        return;
+    }
+    const float* linear = p.linear + (y - top) * row + (x - left) * 4;
+    if (most == least) {
+        integrate<Bends, true>(linear, row, paths, first, most, to);
     } else {
-        integrate<true, true>(p, paths, first, most, y, wide, high, to);
+        integrate<Bends, false>(linear, row, paths, first, most, to);
     }
 }
 
@@ -263,8 +298,14 @@ void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end
             find_paths(t, p, y, x, count, paths);
             int still = 0;
             for (int i = 0; i < count; ++i) still |= paths.still[i];
-            for (int i = 0; i < count; i += kGroup)
-                integrate(t, p, paths, i, static_cast<float>(y), pixels + i * 4);
+            for (int i = 0; i < count; i += kGroup) {
+                const int at_x = static_cast<int>(x) + i, at_y = static_cast<int>(y);
+                if (t.curvature.data != nullptr) {
+                    integrate<true>(t, p, paths, i, at_x, at_y, pixels + i * 4);
+                } else {
+                    integrate<false>(t, p, paths, i, at_x, at_y, pixels + i * 4);
+                }
+            }
             for (int i = 0; i < kBlock * 4; ++i) pixels[i] = from_linear<K>(pixels[i]);
             if (still || t.sharp.data != nullptr) fetch(t, p, y, x, count, original);
             // What does not move keeps its bits, whatever the transfer curve rounds.
@@ -280,44 +321,49 @@ void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end
 
 template <Transfer K>
 void linearise_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
-    const int64_t inside = t.image.w < 2 ? 1 : p.across;
+    const int64_t first = larger_of(0, -p.left), last = smaller_of(p.across, t.image.w - p.left) - 1;
     for (int64_t y = begin; y < end; ++y) {
-        const int64_t from_y = p.top + y < t.image.h ? p.top + y : t.image.h - 1;
+        const int64_t from_y = larger_of(0, smaller_of(p.top + y, t.image.h - 1));
         float* line = p.linear + y * p.across * 4;
-        for (int64_t x = 0; x < inside; x += kBlock) {
-            const int count = static_cast<int>(inside - x < kBlock ? inside - x : kBlock);
+        for (int64_t x = first; x <= last; x += kBlock) {
+            const int count = static_cast<int>(smaller_of(kBlock, last + 1 - x));
             float* to = line + x * 4;
             fetch(t, p, from_y, p.left + x, count, to);
             for (int i = 0; i < count * 4; ++i) to[i] = to_linear<K>(to[i]);
         }
-        if (inside < p.across) store(line + 4, load<f4>(line));
+        for (int64_t x = 0; x < first; ++x) store(line + x * 4, load<f4>(line + first * 4));
+        for (int64_t x = last + 1; x < p.across; ++x) store(line + x * 4, load<f4>(line + last * 4));
     }
+}
+
+// Along one axis: what a crop's paths read, of the picture and, as far as kPad, beyond it.
+DEBLUR_FN void find_extent(float reach, int64_t from, int64_t count, int64_t size, int64_t& first, int64_t& length) {
+    const int64_t around = static_cast<int64_t>(reach) + 2, beyond = smaller_of(around, kPad);
+    first = larger_of(from - around, -beyond);
+    length = smaller_of(from + count + around, size + beyond) - first;
 }
 
 }  // namespace
 
-void DEBLUR_ISA::find_reach(const ReblurTask& t, Piece& p) {
+void DEBLUR_ISA::find_part(const ReblurTask& t, Piece& p) {
     alignas(64) Paths paths;
-    float along = 0.0f, down = 0.0f;
+    float along[kGroup] = {}, down[kGroup] = {};
     for (int64_t y = 0; y < p.h; ++y)
         for (int64_t x = 0; x < p.w; x += kBlock) {
-            const int count = static_cast<int>(p.w - x < kBlock ? p.w - x : kBlock);
+            const int count = static_cast<int>(smaller_of(kBlock, p.w - x));
             read_field(t.motion, p.crop, p.crop.y + y, p.crop.x + x, count, paths.mx, paths.my);
             read_field(t.curvature, p.crop, p.crop.y + y, p.crop.x + x, count, paths.kx, paths.ky);
-            for (int i = 0; i < count; ++i) {
-                along = larger(along, reach_of(displacement(paths.mx[i]), displacement(paths.kx[i])));
-                down = larger(down, reach_of(displacement(paths.my[i]), displacement(paths.ky[i])));
-            }
+            const int filled = (count + kGroup - 1) / kGroup * kGroup;
+            for (int i = count; i < filled; ++i) paths.mx[i] = paths.my[i] = paths.kx[i] = paths.ky[i] = 0.0f;
+            for (int i = 0; i < filled; i += kGroup)
+                for (int j = 0; j < kGroup; ++j) {
+                    along[j] = larger(along[j], reach_of(displacement(paths.mx[i + j]), displacement(paths.kx[i + j])));
+                    down[j] = larger(down[j], reach_of(displacement(paths.my[i + j]), displacement(paths.ky[i + j])));
+                }
         }
-    // Two pixels more: for what rounding adds, and for the second tap.
-    const auto cut = [](float reach, int64_t from, int64_t count, int64_t size, int64_t& first, int64_t& length) {
-        const int64_t around = static_cast<int64_t>(reach) + 2;
-        const int64_t low = from - around, stop = from + count + around;
-        first = low > 0 ? low : 0;
-        length = (stop < size ? stop : size) - first;
-    };
-    cut(along, p.crop.x, p.w, p.across, p.left, p.across);
-    cut(down, p.crop.y, p.h, p.down, p.top, p.down);
+    for (int j = 1; j < kGroup; ++j) along[0] = larger(along[0], along[j]), down[0] = larger(down[0], down[j]);
+    find_extent(along[0], p.crop.x, p.w, t.image.w, p.left, p.across);
+    find_extent(down[0], p.crop.y, p.h, t.image.h, p.top, p.down);
 }
 
 void DEBLUR_ISA::linearise(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {

@@ -7,22 +7,24 @@
 
 namespace deblur {
 
-// One crop at work: what of its picture its paths may read, and that in linear light, four floats a pixel. A picture
-// one pixel wide or high counts as padded to two, alike, so that two taps always exist.
+// One crop at work: the part of its picture that its paths may read, in linear light, four floats a pixel. It goes on
+// beyond the picture's border, by its edge pixels, as far as paths do that are not very long.
 struct Piece {
     Crop crop;
-    int64_t index = 0;                          // in the batch
-    int64_t h = 0, w = 0;                       // of the crop, before it is turned
-    int64_t top = 0, left = 0, down = 0, across = 0;  // of what is read
-    float* linear = nullptr;                    // [down, across, 4]
-    int64_t c0 = 0;                             // the first of the channels that this is about
-    int channels = 0;                           // one to four
+    int64_t index = 0;                                // in the batch
+    int64_t h = 0, w = 0;                             // of the crop, before it is turned
+    int64_t top = 0, left = 0, down = 0, across = 0;  // of the part, in the picture
+    float* linear = nullptr;                          // [down, across, 4]
+    int64_t c0 = 0;                                   // the first of the channels that this is about
+    int channels = 0;                                 // one to four
 };
 
+constexpr int kSlack = 32;  // floats beside `linear` that may be read, though not used
+
 DEBLUR_EACH_ISA(
-    // Sets what of the picture is read.
-    void find_reach(const ReblurTask&, Piece&);
-    // Rows begin..end of what is read.
+    // Sets which part of the picture is read.
+    void find_part(const ReblurTask&, Piece&);
+    // Rows begin..end of the part.
     void linearise(const ReblurTask&, const Piece&, int64_t begin, int64_t end);
     // Rows begin..end of the crop, before it is turned.
     void reblur(const ReblurTask&, const Piece&, int64_t begin, int64_t end);)

@@ -11,11 +11,10 @@ void blur(const ReblurTask& t, int64_t i, int threads) {
     Piece p;
     p.crop = crop_of(t, i), p.index = i;
     p.h = p.crop.way & 4 ? t.out.w : t.out.h, p.w = p.crop.way & 4 ? t.out.h : t.out.w;
-    p.down = std::max<int64_t>(t.image.h, 2), p.across = std::max<int64_t>(t.image.w, 2);
-    if (p.h != t.image.h || p.w != t.image.w) DEBLUR_LOOP(find_reach)(t, p);
+    DEBLUR_LOOP(find_part)(t, p);
     check_extent(p.down, p.across * 4);
-    const auto linear = room(p.down * p.across * 4);
-    p.linear = linear.get();
+    const auto linear = room(p.down * p.across * 4 + 2 * kSlack);
+    p.linear = linear.get() + kSlack;
     for (p.c0 = 0; p.c0 < t.image.c; p.c0 += 4) {
         p.channels = static_cast<int>(std::min<int64_t>(4, t.image.c - p.c0));
         for_each(p.down, grain_of(p.across), threads,
