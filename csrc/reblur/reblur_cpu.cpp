@@ -228,27 +228,36 @@ DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, f8* sum,
     (add_taps<Bends, J>(linear, row, taps, upper, lower, sum), ...);
 }
 
-// mean_along for eight pixels whose paths keep inside the part; `linear` is where the first of them lies.
-template <bool Bends, bool Even>
-DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int first, int samples, float* to) {
-    alignas(64) Taps taps;
-    f8 sum[kGroup] = {};
-    const int steps = Bends ? samples : samples / 2;
-    for (int i = 0; i < steps; ++i) {
-        find_taps<Bends, Even>(paths, first, i, row, taps);
-        add_taps<Bends>(linear, row, taps, sum, std::make_index_sequence<kGroup>());
-    }
+template <bool Bends, size_t... J>
+DEBLUR_FN void put_means(const float* linear, const Paths& paths, int first, const f8* sum, float* to,
+                         std::index_sequence<J...>) {
+    f4 total[] = {part<0>(sum[J]) + part<4>(sum[J])...};
     for (int j = 0; j < kGroup; ++j) {
-        float half[8];
-        store(half, sum[j]);
-        f4 total = load<f4>(half) + load<f4>(half + 4);
-        if (!Bends && paths.samples[first + j] % 2 != 0) total = total + load<f4>(linear + j * 4);
-        store(to + j * 4, total * paths.one_over_n[first + j]);
+        if (!Bends && paths.samples[first + j] % 2 != 0) total[j] = total[j] + load<f4>(linear + j * 4);
+        store(to + j * 4, total[j] * paths.one_over_n[first + j]);
     }
 }
 
+// mean_along for eight pixels whose paths keep inside the part; `linear` is where the first of them lies.
+template <bool Bends, bool Even>
+DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int first, int samples, float* to) {
+    const auto eight = std::make_index_sequence<kGroup>();
+    alignas(64) Taps taps;
+    f8 sum[kGroup] = {};  // never indexed by a variable, so that it stays in registers
+    const int steps = Bends ? samples : samples / 2;
+    for (int i = 0; i < steps; ++i) {
+        find_taps<Bends, Even>(paths, first, i, row, taps);
+#if defined(__GNUC__)
+        // Keeps the compiler from working out each pixel's offset once more by itself instead of reading it back.
+        asm("" : "+m"(taps.offset));
+#endif
+        add_taps<Bends>(linear, row, taps, sum, eight);
+    }
+    put_means<Bends>(linear, paths, first, sum, to, eight);
+}
+
 template <bool Bends>
-DEBLUR_FN void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int first, int x, int y, float* to) {
+void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int first, int x, int y, float* to) {
     int most = 0, least = 1 << 30, still = 1;
     float slack = 0.0f;
     for (int i = first; i < first + kGroup; ++i) {
@@ -298,14 +307,13 @@ void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end
             find_paths(t, p, y, x, count, paths);
             int still = 0;
             for (int i = 0; i < count; ++i) still |= paths.still[i];
-            for (int i = 0; i < count; i += kGroup) {
-                const int at_x = static_cast<int>(x) + i, at_y = static_cast<int>(y);
+            const int at_x = static_cast<int>(x), at_y = static_cast<int>(y);
+            for (int i = 0; i < count; i += kGroup)
                 if (t.curvature.data != nullptr) {
-                    integrate<true>(t, p, paths, i, at_x, at_y, pixels + i * 4);
+                    integrate<true>(t, p, paths, i, at_x + i, at_y, pixels + i * 4);
                 } else {
-                    integrate<false>(t, p, paths, i, at_x, at_y, pixels + i * 4);
+                    integrate<false>(t, p, paths, i, at_x + i, at_y, pixels + i * 4);
                 }
-            }
             for (int i = 0; i < kBlock * 4; ++i) pixels[i] = from_linear<K>(pixels[i]);
             if (still || t.sharp.data != nullptr) fetch(t, p, y, x, count, original);
             // What does not move keeps its bits, whatever the transfer curve rounds.
