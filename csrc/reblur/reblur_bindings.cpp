@@ -85,8 +85,8 @@ void reblur(const py::object& image, const py::object& motion, const py::object&
 void bind_reblur(py::module_& m) {
     using py::arg;
     m.def("reblur", reblur, arg("image"), arg("motion"), arg("curvature"), arg("out"), arg("transfer"), arg("samples"),
-          arg("crops") = py::none(), arg("sharp") = py::none(), arg("turned") = py::none(),
-          arg("scratch") = py::none(), DEBLUR_WHERE);
+          arg("crops") = py::none(), arg("sharp") = py::none(), arg("turned") = py::none(), arg("scratch") = py::none(),
+          DEBLUR_WHERE);
 }
 
 }  // namespace deblur

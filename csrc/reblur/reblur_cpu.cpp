@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kBlock = 64;  // pixels that are fetched, converted and stored together: in the L1 cache
 constexpr int kGroup = 8;   // pixels whose paths are followed together
-constexpr int kPad = 64;    // pixels that a part goes on beyond the picture at most: longer paths are followed one by one
+constexpr int kPad = 64;  // pixels that a part goes on beyond the picture at most: longer paths are followed one by one
 
 // ---- Pixels in memory <-> blocks of four floats a pixel
 
@@ -273,8 +273,7 @@ void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int firs
         };
         for (int j = 0; j < kGroup && x + j < width; ++j) {
             const int i = first + j;
-            const Path path = {paths.mx[i], paths.my[i],      paths.kx[i],
-                               paths.ky[i], paths.samples[i], paths.still[i]};
+            const Path path = {paths.mx[i], paths.my[i], paths.kx[i], paths.ky[i], paths.samples[i], paths.still[i]};
             store(to + j * 4, mean_along<Bends, f4>(path, x + j, y, width, height, read));
         }
         return;

@@ -27,6 +27,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, threads: int) -
     calls: list[Callable[[int], F32]] = [
         lambda n: ops.warp(image, flow, threads=n),
         lambda n: ops.reblur(image, flow, transfer="srgb", threads=n),
+        lambda n: ops.reblur_crops(image[None], flow[None], [(0, 9, 5, 6)] * 5, 170, threads=n)[0],
         lambda n: ops.sharpness(image, threads=n),
         lambda n: ops.mix(image, image[::-1].copy(), flow[..., 0].copy(), threads=n),
     ]
@@ -93,6 +94,8 @@ sums, weights = np.zeros_like(image), np.zeros((61, 83), np.float32)
 ops.blend_tiles(sums, weights, image[:40, :50], 3, 4, 9)
 results = [ops.warp(image, flow, mode, border) for mode in ("bilinear", "bicubic") for border in ("zero", "reflect")]
 results += [ops.reblur(image, flow, flow[::-1], transfer=t) for t in (None, "srgb", "bt709", "gamma2.2")]
+results += [ops.reblur(image, flow), ops.reblur(image.astype(np.float16), flow / 9, samples=9)]
+results += ops.reblur_crops(image[None], flow[None], [(0, 3, 9, way) for way in range(8)], 50, transfer="srgb")
 results += [ops.sharpness(image, 20, m) for m in ("laplacian", "tenengrad")]
 results += [ops.sharpness((image - 0.5).astype(np.float16), 20), ops.sharpness(image[..., 0].astype(np.float16), 20)]
 results += [sums, weights, ops.mix(image, image[::-1], flow[..., 0])]

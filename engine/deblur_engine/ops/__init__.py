@@ -28,11 +28,11 @@ from typing import Any
 
 from .. import _ops
 from .blend import blend_tiles, mix
-from .reblur import reblur
+from .reblur import reblur, reblur_crops
 from .sharpness import sharpness
 from .warp import warp
 
-__all__ = ["blend_tiles", "build_info", "cuda_available", "mix", "reblur", "sharpness", "warp"]
+__all__ = ["blend_tiles", "build_info", "cuda_available", "mix", "reblur", "reblur_crops", "sharpness", "warp"]
 
 
 def cuda_available() -> bool:
