@@ -72,17 +72,22 @@ struct Path {
     int still;
 };
 
+// `Fixed`: of `samples` points; otherwise of as many as the path is long.
+template <bool Fixed>
 DEBLUR_FN Path path_of(float mx, float my, float kx, float ky, int samples) {
     Path path;
     path.mx = displacement(mx), path.my = displacement(my);
     path.kx = displacement(kx), path.ky = displacement(ky);
-    // |d/ds| is |m + 2 s k|, whose mean is at most |m| + |k| / 2. One point a pixel of path, and one more, keeps
-    // bilinear reading free of gaps.
-    const float straight = path.mx * path.mx + path.my * path.my;
-    const float bend = path.kx * path.kx + path.ky * path.ky;
-    const float length = sqrtf(straight) + 0.5f * sqrtf(bend);
-    const int wanted = 1 + static_cast<int>(smaller(length, static_cast<float>(kMostSamples)) + 0.9999f);
-    path.samples = samples > 0 ? samples : smaller(wanted, kMostSamples);
+    path.samples = samples;
+    if constexpr (!Fixed) {
+        // |d/ds| is |m + 2 s k|, whose mean is at most |m| + |k| / 2. One point a pixel of path, and one more, keeps
+        // bilinear reading free of gaps.
+        const float straight = path.mx * path.mx + path.my * path.my;
+        const float bend = path.kx * path.kx + path.ky * path.ky;
+        const float length = sqrtf(straight) + 0.5f * sqrtf(bend);
+        const int wanted = 1 + static_cast<int>(smaller(length, static_cast<float>(kMostSamples)) + 0.9999f);
+        path.samples = smaller(wanted, kMostSamples);
+    }
     path.still = fabsf(path.mx) + fabsf(path.my) + fabsf(path.kx) + fabsf(path.ky) == 0.0f;
     return path;
 }

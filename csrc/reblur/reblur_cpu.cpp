@@ -10,7 +10,6 @@ namespace {
 
 constexpr int kBlock = 64;  // pixels that are fetched, converted and stored together: in the L1 cache
 constexpr int kGroup = 8;   // pixels whose paths are followed together
-constexpr int kPad = 64;  // pixels that a part goes on beyond the picture at most: longer paths are followed one by one
 
 // ---- Pixels in memory <-> blocks of four floats a pixel
 
@@ -65,7 +64,8 @@ DEBLUR_FN void fetch(const Half* from, int64_t sc, int64_t sw, int channels, int
 
 DEBLUR_FN void put_floats(const float* from, int channels, int count, float* to, int64_t sc, int64_t sw) {
     if (channels == 3 && sc == 1 && sw == 3) {
-        for (int i = 0; i < count; ++i) store_pixel<3>(to + i * 3, load<f4>(from + i * 4), i == count - 1);
+        for (int i = 0; i < count - 1; ++i) store_pixel<3>(to + i * 3, load<f4>(from + i * 4), false);
+        store_pixel<3>(to + (count - 1) * 3, load<f4>(from + (count - 1) * 4), true);
     } else if (channels == 3 && sw == 1) {
         float *r = to, *g = to + sc, *b = to + 2 * sc;
         for (int i = 0; i < count; ++i) r[i] = from[i * 4], g[i] = from[i * 4 + 1], b[i] = from[i * 4 + 2];
@@ -167,6 +167,7 @@ DEBLUR_FN void read_field(const Picture<const float>& field, const Crop& crop, i
 }
 
 // Of `count` pixels from (y, x) of the picture on, and to fill the last group, of some that do not move.
+template <bool Fixed>
 DEBLUR_FN void find_paths(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, Paths& to) {
     read_field(t.motion, p.crop, y, x, count, to.mx, to.my);
     read_field(t.curvature, p.crop, y, x, count, to.kx, to.ky);
@@ -175,7 +176,7 @@ DEBLUR_FN void find_paths(const ReblurTask& t, const Piece& p, int64_t y, int64_
     const float before = static_cast<float>(x - p.left), behind = static_cast<float>(p.left + p.across - 1 - x);
     const float around = static_cast<float>(smaller_of(y - p.top, p.top + p.down - 1 - y));
     for (int i = 0; i < filled; ++i) {
-        const Path path = path_of(to.mx[i], to.my[i], to.kx[i], to.ky[i], t.samples);
+        const Path path = path_of<Fixed>(to.mx[i], to.my[i], to.kx[i], to.ky[i], t.samples);
         to.mx[i] = path.mx, to.my[i] = path.my, to.kx[i] = path.kx, to.ky[i] = path.ky;
         to.samples[i] = path.samples, to.still[i] = path.still;
         to.one_over_n[i] = 1.0f / static_cast<float>(path.samples);
@@ -303,7 +304,11 @@ void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end
         const int count = static_cast<int>(p.w - x0 < kBlock ? p.w - x0 : kBlock);
         for (int64_t y0 = begin; y0 < end; ++y0) {
             const int64_t y = p.crop.y + y0, x = p.crop.x + x0;
-            find_paths(t, p, y, x, count, paths);
+            if (t.samples > 0) {
+                find_paths<true>(t, p, y, x, count, paths);
+            } else {
+                find_paths<false>(t, p, y, x, count, paths);
+            }
             int still = 0;
             for (int i = 0; i < count; ++i) still |= paths.still[i];
             const int at_x = static_cast<int>(x), at_y = static_cast<int>(y);
@@ -343,23 +348,17 @@ void linearise_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t 
     }
 }
 
-// Along one axis: what a crop's paths read, of the picture and, as far as kPad, beyond it.
-DEBLUR_FN void find_extent(float reach, int64_t from, int64_t count, int64_t size, int64_t& first, int64_t& length) {
-    const int64_t around = static_cast<int64_t>(reach) + 2, beyond = smaller_of(around, kPad);
-    first = larger_of(from - around, -beyond);
-    length = smaller_of(from + count + around, size + beyond) - first;
-}
-
 }  // namespace
 
-void DEBLUR_ISA::find_part(const ReblurTask& t, Piece& p) {
-    alignas(64) Paths paths;
+Reach DEBLUR_ISA::find_reach(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
+    alignas(64) Paths paths = {};
     float along[kGroup] = {}, down[kGroup] = {};
-    for (int64_t y = 0; y < p.h; ++y)
+    for (int64_t y = begin; y < end; ++y)
         for (int64_t x = 0; x < p.w; x += kBlock) {
             const int count = static_cast<int>(smaller_of(kBlock, p.w - x));
             read_field(t.motion, p.crop, p.crop.y + y, p.crop.x + x, count, paths.mx, paths.my);
-            read_field(t.curvature, p.crop, p.crop.y + y, p.crop.x + x, count, paths.kx, paths.ky);
+            if (t.curvature.data != nullptr)
+                read_field(t.curvature, p.crop, p.crop.y + y, p.crop.x + x, count, paths.kx, paths.ky);
             const int filled = (count + kGroup - 1) / kGroup * kGroup;
             for (int i = count; i < filled; ++i) paths.mx[i] = paths.my[i] = paths.kx[i] = paths.ky[i] = 0.0f;
             for (int i = 0; i < filled; i += kGroup)
@@ -368,9 +367,9 @@ void DEBLUR_ISA::find_part(const ReblurTask& t, Piece& p) {
                     down[j] = larger(down[j], reach_of(displacement(paths.my[i + j]), displacement(paths.ky[i + j])));
                 }
         }
-    for (int j = 1; j < kGroup; ++j) along[0] = larger(along[0], along[j]), down[0] = larger(down[0], down[j]);
-    find_extent(along[0], p.crop.x, p.w, t.image.w, p.left, p.across);
-    find_extent(down[0], p.crop.y, p.h, t.image.h, p.top, p.down);
+    Reach most;
+    for (int j = 0; j < kGroup; ++j) most.along = larger(most.along, along[j]), most.down = larger(most.down, down[j]);
+    return most;
 }
 
 void DEBLUR_ISA::linearise(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {

@@ -85,8 +85,9 @@ __global__ void reblur_kernel(ReblurTask t, Batch batch, Picture<float> linear, 
         const auto vector = [&](const Picture<const float>& field, int64_t c) {
             return at(field, crop.picture, c, from_y, from_x) * crop.scale;
         };
-        const Path p = path_of(vector(t.motion, 0), vector(t.motion, 1), bends ? vector(t.curvature, 0) : 0.0f,
-                               bends ? vector(t.curvature, 1) : 0.0f, t.samples);
+        const float mx = vector(t.motion, 0), my = vector(t.motion, 1);
+        const float kx = bends ? vector(t.curvature, 0) : 0.0f, ky = bends ? vector(t.curvature, 1) : 0.0f;
+        const Path p = t.samples > 0 ? path_of<true>(mx, my, kx, ky, t.samples) : path_of<false>(mx, my, kx, ky, 0);
         const auto original = [&](int64_t c) { return value_of(at(image, crop.picture, c0 + c, from_y, from_x)); };
         if (t.sharp.data != nullptr)
             for (int c = 0; c < C; ++c) put(original(c), t.sharp, t.out_sample, i, c0 + c, y, x);

@@ -19,11 +19,16 @@ struct Piece {
     int channels = 0;                                 // one to four
 };
 
+// How far paths lead from their pixels, along rows and down columns.
+struct Reach {
+    float along = 0.0f, down = 0.0f;
+};
+
 constexpr int kSlack = 32;  // floats beside `linear` that may be read, though not used
 
 DEBLUR_EACH_ISA(
-    // Sets which part of the picture is read.
-    void find_part(const ReblurTask&, Piece&);
+    // Of rows begin..end of the crop, before it is turned.
+    Reach find_reach(const ReblurTask&, const Piece&, int64_t begin, int64_t end);
     // Rows begin..end of the part.
     void linearise(const ReblurTask&, const Piece&, int64_t begin, int64_t end);
     // Rows begin..end of the crop, before it is turned.

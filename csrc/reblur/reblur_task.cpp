@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The op on the CPU: for each crop a pass into linear light, then one along the paths.
+#include <mutex>
+
 #include "drive.h"
 #include "reblur_loops.h"
 
@@ -7,11 +9,32 @@ namespace deblur {
 namespace cpu {
 namespace {
 
+constexpr int64_t kPad = 64;  // pixels that a part goes on beyond the picture at most; longer paths take longer
+
+// Along one axis: what a crop's paths read, of the picture and beyond it.
+void find_extent(float reach, int64_t from, int64_t count, int64_t size, int64_t& first, int64_t& length) {
+    const int64_t around = static_cast<int64_t>(reach) + 2, beyond = std::min(around, kPad);
+    first = std::max(from - around, -beyond);
+    length = std::min(from + count + around, size + beyond) - first;
+}
+
+void find_part(const ReblurTask& t, Piece& p, int threads) {
+    Reach most;
+    std::mutex mutex;
+    for_each(p.h, grain_of(p.w), threads, [&](int64_t begin, int64_t end) {
+        const Reach reach = DEBLUR_LOOP(find_reach)(t, p, begin, end);
+        const std::lock_guard<std::mutex> lock(mutex);
+        most.along = std::max(most.along, reach.along), most.down = std::max(most.down, reach.down);
+    });
+    find_extent(most.along, p.crop.x, p.w, t.image.w, p.left, p.across);
+    find_extent(most.down, p.crop.y, p.h, t.image.h, p.top, p.down);
+}
+
 void blur(const ReblurTask& t, int64_t i, int threads) {
     Piece p;
     p.crop = crop_of(t, i), p.index = i;
     p.h = p.crop.way & 4 ? t.out.w : t.out.h, p.w = p.crop.way & 4 ? t.out.h : t.out.w;
-    DEBLUR_LOOP(find_part)(t, p);
+    find_part(t, p, threads);
     check_extent(p.down, p.across * 4);
     const auto linear = room(p.down * p.across * 4 + 2 * kSlack);
     p.linear = linear.get() + kSlack;

@@ -117,8 +117,13 @@ def reblur_crops(
         scratch = call.new("transfer", (len(rows), call.channels, *around))
 
     def op(**given: Any) -> None:
-        views = [given.pop(name) for name in ("frames", "motions", "curvatures", *names)]
-        _ops.reblur(*views[:4], sharp=views[4], turned=views[5], **given)
+        for name, native in zip(
+            ("frames", "motions", "curvatures", *names),
+            ("image", "motion", "curvature", "out", "sharp", "turned"),
+            strict=True,
+        ):
+            given[native] = given.pop(name)
+        _ops.reblur(**given)
 
     if rows:
         call.run(
