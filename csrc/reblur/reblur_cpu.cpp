@@ -130,6 +130,7 @@ DEBLUR_FN int64_t larger_of(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // ---- Halves of vectors of eight
 
+#if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
 DEBLUR_FN f8 first_halves(f8 a, f8 b) { return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11); }
 DEBLUR_FN f8 second_halves(f8 a, f8 b) { return __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15); }
 DEBLUR_FN f8 halves_swapped(f8 v) { return __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3); }
@@ -139,6 +140,21 @@ template <int J>
 DEBLUR_FN f8 spread(f8 v) {
     return __builtin_shufflevector(v, v, J, J, J, J, J + 4, J + 4, J + 4, J + 4);
 }
+#else
+DEBLUR_FN f8 both(f4 a, f4 b) {
+    float all[8];
+    store(all, a), store(all + 4, b);
+    return load<f8>(all);
+}
+DEBLUR_FN f8 first_halves(f8 a, f8 b) { return both(part<0>(a), part<0>(b)); }
+DEBLUR_FN f8 second_halves(f8 a, f8 b) { return both(part<4>(a), part<4>(b)); }
+DEBLUR_FN f8 halves_swapped(f8 v) { return both(part<4>(v), part<0>(v)); }
+template <int J>
+DEBLUR_FN f8 spread(f8 v) {
+    const float a = v[J], b = v[J + 4];
+    return f8{a, a, a, a, b, b, b, b};
+}
+#endif
 
 // ---- Paths
 
@@ -186,10 +202,10 @@ DEBLUR_FN void find_paths(const ReblurTask& t, const Piece& p, int64_t y, int64_
     }
 }
 
-// Where the taps of eight pixels lie, each at one moment of its path, and what they weigh.
+// Where the taps of eight pixels lie, each at one moment of its path, and what their rows and columns weigh.
 struct Taps {
     int offset[kGroup];  // of the upper left tap from its pixel, in floats
-    float upper_left[kGroup], upper_right[kGroup], lower_left[kGroup], lower_right[kGroup];
+    float left[kGroup], right[kGroup], upper[kGroup], lower[kGroup];
 };
 
 // `Even`: all eight have as many samples. Otherwise one that has fewer reads its last again, which then weighs nothing.
@@ -200,11 +216,14 @@ DEBLUR_FN void find_taps(const Paths& p, int first, int i, int row, Taps& to) {
         const float s = moment(Even ? i : larger(0, smaller(i, steps - 1)), p.one_over_n[first + j]);
         const Away x = away<Bends>(p.mx[first + j], p.kx[first + j], s);
         const Away y = away<Bends>(p.my[first + j], p.ky[first + j], s);
-        const float near = Even || i < steps ? y.near : 0.0f, far = Even || i < steps ? y.far : 0.0f;
         to.offset[j] = y.whole * row + x.whole * 4;
-        to.upper_left[j] = x.near * near, to.upper_right[j] = x.far * near;
-        to.lower_left[j] = x.near * far, to.lower_right[j] = x.far * far;
+        to.left[j] = x.near, to.right[j] = x.far;
+        to.upper[j] = Even || i < steps ? y.near : 0.0f, to.lower[j] = Even || i < steps ? y.far : 0.0f;
     }
+#if defined(__GNUC__)
+    // Keeps the compiler from working these out again for every use of them instead of reading them back.
+    asm("" : "+m"(to));
+#endif
 }
 
 // mean_along's sums for one moment, or a pair of them, of pixel J of eight. A pixel and its right neighbour lie side
@@ -222,10 +241,10 @@ DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, const f8
 
 template <bool Bends, size_t... J>
 DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, f8* sum, std::index_sequence<J...>) {
-    const f8 ul = load<f8>(taps.upper_left), ur = load<f8>(taps.upper_right);
-    const f8 ll = load<f8>(taps.lower_left), lr = load<f8>(taps.lower_right);
-    const f8 upper[2] = {first_halves(ul, ur), second_halves(ul, ur)};
-    const f8 lower[2] = {first_halves(ll, lr), second_halves(ll, lr)};
+    const f8 left = load<f8>(taps.left), right = load<f8>(taps.right);
+    const f8 above = load<f8>(taps.upper), below = load<f8>(taps.lower);
+    const f8 upper[2] = {first_halves(left * above, right * above), second_halves(left * above, right * above)};
+    const f8 lower[2] = {first_halves(left * below, right * below), second_halves(left * below, right * below)};
     (add_taps<Bends, J>(linear, row, taps, upper, lower, sum), ...);
 }
 
@@ -248,10 +267,6 @@ DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int f
     const int steps = Bends ? samples : samples / 2;
     for (int i = 0; i < steps; ++i) {
         find_taps<Bends, Even>(paths, first, i, row, taps);
-#if defined(__GNUC__)
-        // Keeps the compiler from working out each pixel's offset once more by itself instead of reading it back.
-        asm("" : "+m"(taps.offset));
-#endif
         add_taps<Bends>(linear, row, taps, sum, eight);
     }
     put_means<Bends>(linear, paths, first, sum, to, eight);
