@@ -50,7 +50,7 @@ def host_pairs(width: int, height: int, threads: int) -> HostPairs:
 
     def crop_loop() -> F32:
         batch = np.empty((16, 256, 256, 3), np.float32)
-        for n, (frame, top, left, way) in enumerate(places):
+        for n, (frame, top, left, way) in enumerate(places.tolist()):
             field = fields[frame, top : top + 256, left : left + 256]
             y0, x0 = max(0, top - 16), max(0, left - 16)
             around = frames[frame, y0 : top + 272, x0 : left + 272]
