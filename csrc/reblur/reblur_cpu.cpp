@@ -1,149 +1,407 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiled once for each instruction set (DEBLUR_ISA); isa.cpp chooses when the first op runs.
+#include <utility>
+
 #include "reblur_loops.h"
 #include "simd.h"
 
 namespace deblur {
 namespace {
 
-constexpr int kVector = 8;
-constexpr int kRoom = (kMostSamples + kVector - 1) / kVector * kVector;
+constexpr int kBlock = 64;  // pixels that are fetched, converted and stored together: in the L1 cache
+constexpr int kGroup = 8;   // pixels whose paths are followed together
 
-struct Samples {
-    int offset[kRoom];  // of the upper left tap, in floats
-    float wx[kRoom], wy[kRoom];
-};
+// ---- Pixels in memory <-> blocks of four floats a pixel
 
-// Positions are worked out for whole vectors; those past the last sample are never read.
-DEBLUR_FN void work_out(const Path& p, int first, int count, float one_over_n, float x, float y, int width, int height,
-                        int row, Samples& to) {
-    const int padded = (count + kVector - 1) / kVector * kVector;
-    for (int i = 0; i < padded; ++i) {
-        const float s = moment(first + i, one_over_n);
-        const Pair px = pair_at(position(x, p.mx, p.kx, s), width);
-        const Pair py = pair_at(position(y, p.my, p.ky, s), height);
-        to.offset[i] = py.index * row + px.index * 4;
-        to.wx[i] = px.weight;
-        to.wy[i] = py.weight;
-    }
-}
-
-// A pixel and its right neighbour lie side by side in memory: one vector of eight reads both, and the two halves are
-// added only after the last sample.
-DEBLUR_FN f4 integrate(const float* linear, int row, const Path& p, float one_over_n, float x, float y, int width,
-                       int height) {
-    const f8 left = {1, 1, 1, 1, 0, 0, 0, 0}, slope = {-1, -1, -1, -1, 1, 1, 1, 1};
-    alignas(32) Samples at;
-    f8 sum{};
-    for (int first = 0; first < p.samples; first += kRoom) {
-        const int count = smaller(kRoom, p.samples - first);
-        work_out(p, first, count, one_over_n, x, y, width, height, row, at);
-        for (int i = 0; i < count; ++i) {
-            const float* from = linear + at.offset[i];
-            const f8 upper = load<f8>(from), lower = load<f8>(from + row);
-            sum = sum + (left + slope * at.wx[i]) * between(upper, lower, at.wy[i]);
+// Steps between pixels known when this is compiled make loops that vectorise.
+template <int Step>
+DEBLUR_FN void spread_out(const float* from, int64_t sc, int64_t sw, int channels, int count, float* to) {
+    if constexpr (Step != 0) sw = Step;
+    for (int c = 0; c < 4; ++c) {
+        const float* plane = from + c * sc;
+        if (c < channels) {
+            for (int i = 0; i < count; ++i) to[i * 4 + c] = plane[i * sw];
+        } else {
+            for (int i = 0; i < count; ++i) to[i * 4 + c] = 0.0f;
         }
     }
-    float half[8];
-    store(half, sum);
-    return (load<f4>(half) + load<f4>(half + 4)) * one_over_n;
 }
 
-constexpr int kBlock = 64;  // pixels whose paths are worked out together: a loop that vectorises, in the L1 cache
+DEBLUR_FN void fetch_floats(const float* from, int64_t sc, int64_t sw, int channels, int count, float* to) {
+    if (channels == 3 && sc == 1 && sw == 3) {
+        // The fourth float is the next pixel's: nobody looks at it.
+        for (int i = 0; i < count - 1; ++i) store(to + i * 4, load_pixel<3, true>(from + i * 3));
+        store(to + (count - 1) * 4, load_pixel<3, false>(from + (count - 1) * 3));
+    } else if (sw == 1 && channels == 3) {
+        const float *r = from, *g = from + sc, *b = from + 2 * sc;
+        for (int i = 0; i < count; ++i) to[i * 4] = r[i], to[i * 4 + 1] = g[i], to[i * 4 + 2] = b[i], to[i * 4 + 3] = 0;
+    } else {
+        spread_out<0>(from, sc, sw, channels, count, to);
+    }
+}
+
+DEBLUR_FN void fetch(const float* from, int64_t sc, int64_t sw, int channels, int count, float* to) {
+    fetch_floats(from, sc, sw, channels, count, to);
+}
+
+DEBLUR_FN void fetch(const Half* from, int64_t sc, int64_t sw, int channels, int count, float* to) {
+    alignas(64) float floats[kBlock * 4];
+    if (sc == 1 && sw == channels) {
+        to_floats(from, floats, static_cast<int64_t>(count) * channels);
+        fetch_floats(floats, 1, channels, channels, count, to);
+        return;
+    }
+    for (int c = 0; c < channels; ++c) {
+        float* plane = floats + c * kBlock;
+        if (sw == 1) {
+            to_floats(from + c * sc, plane, count);
+        } else {
+            for (int i = 0; i < count; ++i) plane[i] = to_float(from[c * sc + i * sw]);
+        }
+    }
+    fetch_floats(floats, kBlock, 1, channels, count, to);
+}
+
+DEBLUR_FN void put_floats(const float* from, int channels, int count, float* to, int64_t sc, int64_t sw) {
+    if (channels == 3 && sc == 1 && sw == 3) {
+        for (int i = 0; i < count - 1; ++i) store_pixel<3>(to + i * 3, load<f4>(from + i * 4), false);
+        store_pixel<3>(to + (count - 1) * 3, load<f4>(from + (count - 1) * 4), true);
+    } else if (channels == 3 && sw == 1) {
+        float *r = to, *g = to + sc, *b = to + 2 * sc;
+        for (int i = 0; i < count; ++i) r[i] = from[i * 4], g[i] = from[i * 4 + 1], b[i] = from[i * 4 + 2];
+    } else {
+        for (int c = 0; c < channels; ++c)
+            for (int i = 0; i < count; ++i) to[c * sc + i * sw] = from[i * 4 + c];
+    }
+}
+
+DEBLUR_FN void put(const float* from, int channels, int count, float* to, int64_t sc, int64_t sw) {
+    put_floats(from, channels, count, to, sc, sw);
+}
+
+DEBLUR_FN void put(const float* from, int channels, int count, Half* to, int64_t sc, int64_t sw) {
+    alignas(64) float floats[kBlock * 4];
+    alignas(64) Half halfs[kBlock * 4];
+    if (sc == 1 && sw == channels) {
+        put_floats(from, channels, count, floats, 1, channels);
+        to_halfs(floats, to, static_cast<int64_t>(count) * channels);
+        return;
+    }
+    put_floats(from, channels, count, floats, kBlock, 1);
+    for (int c = 0; c < channels; ++c) {
+        to_halfs(floats + c * kBlock, halfs, count);
+        for (int i = 0; i < count; ++i) to[c * sc + i * sw] = halfs[i];
+    }
+}
+
+template <class T>
+DEBLUR_FN void fetch_from(const Picture<const void>& image, const Piece& p, int64_t y, int64_t x, int count,
+                          float* to) {
+    const auto from = typed<const T>(image);
+    fetch(&at(from, p.crop.picture, p.c0, y, x), from.sc, from.sw, p.channels, count, to);
+}
+
+DEBLUR_FN void fetch(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, float* to) {
+    if (t.sample == Sample::f16) {
+        fetch_from<Half>(t.image, p, y, x, count, to);
+    } else {
+        fetch_from<float>(t.image, p, y, x, count, to);
+    }
+}
+
+template <class T>
+DEBLUR_FN void put_to(const Picture<void>& picture, const Piece& p, int64_t y, int64_t x, int count,
+                      const float* from) {
+    const auto to = unturned(typed<T>(picture), p.index, p.crop.way);
+    put(from, p.channels, count, &at(to, 0, p.c0, y, x), to.sc, to.sw);
+}
+
+DEBLUR_FN void put(const ReblurTask& t, const Picture<void>& to, const Piece& p, int64_t y, int64_t x, int count,
+                   const float* from) {
+    if (t.out_sample == Sample::f16) {
+        put_to<Half>(to, p, y, x, count, from);
+    } else {
+        put_to<float>(to, p, y, x, count, from);
+    }
+}
+
+DEBLUR_FN int64_t smaller_of(int64_t a, int64_t b) { return a < b ? a : b; }
+DEBLUR_FN int64_t larger_of(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// ---- Halves of vectors of eight
+
+#if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
+DEBLUR_FN f8 first_halves(f8 a, f8 b) { return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11); }
+DEBLUR_FN f8 second_halves(f8 a, f8 b) { return __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15); }
+DEBLUR_FN f8 halves_swapped(f8 v) { return __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3); }
+
+// Lane J of each half all over its half.
+template <int J>
+DEBLUR_FN f8 spread(f8 v) {
+    return __builtin_shufflevector(v, v, J, J, J, J, J + 4, J + 4, J + 4, J + 4);
+}
+#else
+DEBLUR_FN f8 both(f4 a, f4 b) {
+    float all[8];
+    store(all, a), store(all + 4, b);
+    return load<f8>(all);
+}
+DEBLUR_FN f8 first_halves(f8 a, f8 b) { return both(part<0>(a), part<0>(b)); }
+DEBLUR_FN f8 second_halves(f8 a, f8 b) { return both(part<4>(a), part<4>(b)); }
+DEBLUR_FN f8 halves_swapped(f8 v) { return both(part<4>(v), part<0>(v)); }
+template <int J>
+DEBLUR_FN f8 spread(f8 v) {
+    const float a = v[J], b = v[J + 4];
+    return f8{a, a, a, a, b, b, b, b};
+}
+#endif
+
+// ---- Paths
 
 struct Paths {
     float mx[kBlock], my[kBlock], kx[kBlock], ky[kBlock], one_over_n[kBlock];
+    float slack[kBlock];  // pixels between a path's outermost tap and the end of the part
     int samples[kBlock], still[kBlock];
 };
 
-void read_field(const Picture<const float>& field, int64_t n, int64_t y, int64_t x, int count, float* dx, float* dy) {
+DEBLUR_FN void read_field(const Picture<const float>& field, const Crop& crop, int64_t y, int64_t x, int count,
+                          float* dx, float* dy) {
     if (field.data == nullptr) {
         for (int i = 0; i < count; ++i) dx[i] = dy[i] = 0.0f;
         return;
     }
-    const float* u = &at(field, n, 0, y, x);
+    const float* u = &at(field, crop.picture, 0, y, x);
     const float* v = u + field.sc;
-    for (int i = 0; i < count; ++i) dx[i] = u[i * field.sw], dy[i] = v[i * field.sw];
-}
-
-void find_paths(const ReblurTask& t, int64_t n, int64_t y, int64_t x, int count, Paths& to) {
-    read_field(t.motion, n, y, x, count, to.mx, to.my);
-    read_field(t.curvature, n, y, x, count, to.kx, to.ky);
-    for (int i = 0; i < count; ++i) {
-        const Path p = path_of(to.mx[i], to.my[i], to.kx[i], to.ky[i], t.samples);
-        to.mx[i] = p.mx, to.my[i] = p.my, to.kx[i] = p.kx, to.ky[i] = p.ky;
-        to.samples[i] = p.samples, to.still[i] = p.still;
-        to.one_over_n[i] = 1.0f / static_cast<float>(p.samples);
+    const float scale = crop.scale;
+    if (field.sw == 2 && field.sc == 1) {
+        for (int i = 0; i < count; ++i) dx[i] = u[i * 2] * scale, dy[i] = u[i * 2 + 1] * scale;
+    } else if (field.sw == 1) {
+        for (int i = 0; i < count; ++i) dx[i] = u[i] * scale, dy[i] = v[i] * scale;
+    } else {
+        for (int i = 0; i < count; ++i) dx[i] = u[i * field.sw] * scale, dy[i] = v[i * field.sw] * scale;
     }
 }
 
+// Of `count` pixels from (y, x) of the picture on, and to fill the last group, of some that do not move.
+template <bool Fixed>
+DEBLUR_FN void find_paths(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, Paths& to) {
+    read_field(t.motion, p.crop, y, x, count, to.mx, to.my);
+    read_field(t.curvature, p.crop, y, x, count, to.kx, to.ky);
+    const int filled = (count + kGroup - 1) / kGroup * kGroup;
+    for (int i = count; i < filled; ++i) to.mx[i] = to.my[i] = to.kx[i] = to.ky[i] = 0.0f;
+    const float before = static_cast<float>(x - p.left), behind = static_cast<float>(p.left + p.across - 1 - x);
+    const float around = static_cast<float>(smaller_of(y - p.top, p.top + p.down - 1 - y));
+    for (int i = 0; i < filled; ++i) {
+        const Path path = path_of<Fixed>(to.mx[i], to.my[i], to.kx[i], to.ky[i], t.samples);
+        to.mx[i] = path.mx, to.my[i] = path.my, to.kx[i] = path.kx, to.ky[i] = path.ky;
+        to.samples[i] = path.samples, to.still[i] = path.still;
+        to.one_over_n[i] = 1.0f / static_cast<float>(path.samples);
+        const float beside = smaller(before + static_cast<float>(i), behind - static_cast<float>(i));
+        const float room_x = beside - reach_of(path.mx, path.kx), room_y = around - reach_of(path.my, path.ky);
+        to.slack[i] = i < count ? smaller(room_x, room_y) - 1.0f : 0.0f;
+    }
+}
+
+// Where the taps of eight pixels lie, each at one moment of its path, and what their rows and columns weigh.
+struct Taps {
+    int offset[kGroup];  // of the upper left tap from its pixel, in floats
+    float left[kGroup], right[kGroup], upper[kGroup], lower[kGroup];
+};
+
+// `Even`: all eight have as many samples. Otherwise one that has fewer reads its last again, which then weighs nothing.
+template <bool Bends, bool Even>
+DEBLUR_FN void find_taps(const Paths& p, int first, int i, int row, Taps& to) {
+    for (int j = 0; j < kGroup; ++j) {
+        const int steps = Bends ? p.samples[first + j] : p.samples[first + j] / 2;
+        const float s = moment(Even ? i : larger(0, smaller(i, steps - 1)), p.one_over_n[first + j]);
+        const Away x = away<Bends>(p.mx[first + j], p.kx[first + j], s);
+        const Away y = away<Bends>(p.my[first + j], p.ky[first + j], s);
+        to.offset[j] = y.whole * row + x.whole * 4;
+        to.left[j] = x.near, to.right[j] = x.far;
+        to.upper[j] = Even || i < steps ? y.near : 0.0f, to.lower[j] = Even || i < steps ? y.far : 0.0f;
+    }
+#if defined(__GNUC__)
+    // Keeps the compiler from working these out again for every use of them instead of reading them back.
+    asm("" : "+m"(to));
+#endif
+}
+
+// mean_along's sums for one moment, or a pair of them, of pixel J of eight. A pixel and its right neighbour lie side
+// by side in memory: one vector of eight reads both.
+template <bool Bends, int J>
+DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, const f8* upper, const f8* lower, f8* sum) {
+    const float* ahead = linear + J * 4 + taps.offset[J];
+    f8 above = load<f8>(ahead), below = load<f8>(ahead + row);
+    if constexpr (!Bends) {
+        const float* behind = linear + (J - 1) * 4 - taps.offset[J];
+        above = above + halves_swapped(load<f8>(behind)), below = below + halves_swapped(load<f8>(behind - row));
+    }
+    sum[J] = sum[J] + (above * spread<J % 4>(upper[J / 4]) + below * spread<J % 4>(lower[J / 4]));
+}
+
+template <bool Bends, size_t... J>
+DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, f8* sum, std::index_sequence<J...>) {
+    const f8 left = load<f8>(taps.left), right = load<f8>(taps.right);
+    const f8 above = load<f8>(taps.upper), below = load<f8>(taps.lower);
+    const f8 upper[2] = {first_halves(left * above, right * above), second_halves(left * above, right * above)};
+    const f8 lower[2] = {first_halves(left * below, right * below), second_halves(left * below, right * below)};
+    (add_taps<Bends, J>(linear, row, taps, upper, lower, sum), ...);
+}
+
+template <bool Bends, size_t... J>
+DEBLUR_FN void put_means(const float* linear, const Paths& paths, int first, const f8* sum, float* to,
+                         std::index_sequence<J...>) {
+    f4 total[] = {part<0>(sum[J]) + part<4>(sum[J])...};
+    for (int j = 0; j < kGroup; ++j) {
+        if (!Bends && paths.samples[first + j] % 2 != 0) total[j] = total[j] + load<f4>(linear + j * 4);
+        store(to + j * 4, total[j] * paths.one_over_n[first + j]);
+    }
+}
+
+// mean_along for eight pixels whose paths keep inside the part; `linear` is where the first of them lies.
+template <bool Bends, bool Even>
+DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int first, int samples, float* to) {
+    const auto eight = std::make_index_sequence<kGroup>();
+    alignas(64) Taps taps;
+    f8 sum[kGroup] = {};  // never indexed by a variable, so that it stays in registers
+    const int steps = Bends ? samples : samples / 2;
+    for (int i = 0; i < steps; ++i) {
+        find_taps<Bends, Even>(paths, first, i, row, taps);
+        add_taps<Bends>(linear, row, taps, sum, eight);
+    }
+    put_means<Bends>(linear, paths, first, sum, to, eight);
+}
+
+template <bool Bends>
+void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int first, int x, int y, float* to) {
+    int most = 0, least = 1 << 30, still = 1;
+    float slack = 0.0f;
+    for (int i = first; i < first + kGroup; ++i) {
+        most = larger(most, paths.samples[i]), least = smaller(least, paths.samples[i]);
+        still &= paths.still[i], slack = smaller(slack, paths.slack[i]);
+    }
+    if (still) return;
+    const int row = static_cast<int>(p.across * 4), top = static_cast<int>(p.top), left = static_cast<int>(p.left);
+    if (slack < 0.0f) {
+        const int width = static_cast<int>(t.image.w), height = static_cast<int>(t.image.h);
+        const auto read = [&](int at_x, int at_y) {
+            return load<f4>(p.linear + (at_y - top) * row + (at_x - left) * 4);
+        };
+        for (int j = 0; j < kGroup && x + j < width; ++j) {
+            const int i = first + j;
+            const Path path = {paths.mx[i], paths.my[i], paths.kx[i], paths.ky[i], paths.samples[i], paths.still[i]};
+            store(to + j * 4, mean_along<Bends, f4>(path, x + j, y, width, height, read));
+        }
+        return;
+    }
+    const float* linear = p.linear + (y - top) * row + (x - left) * 4;
+    if (most == least) {
+        integrate<Bends, true>(linear, row, paths, first, most, to);
+    } else {
+        integrate<Bends, false>(linear, row, paths, first, most, to);
+    }
+}
+
+void put_turned(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, const Paths& paths) {
+    const Picture<float> to = unturned(t.turned, p.index, p.crop.way);
+    const int swapped = p.crop.way & 4 ? 1 : 0;
+    const float along = p.crop.way & 1 ? -1.0f : 1.0f, down = p.crop.way & 2 ? -1.0f : 1.0f;
+    float *dx = &at(to, 0, swapped, y, x), *dy = &at(to, 0, 1 - swapped, y, x);
+    for (int i = 0; i < count; ++i) dx[i * to.sw] = paths.mx[i] * along, dy[i * to.sw] = paths.my[i] * down;
+}
+
 template <Transfer K>
-void reblur_rows(const ReblurTask& t, const Interleaved& linear, int64_t n, int64_t c0, int64_t begin, int64_t end) {
-    const int width = static_cast<int>(t.image.w), height = static_cast<int>(t.image.h);
-    // A picture one pixel wide or high has been padded to two, alike, so that two taps always exist.
-    const int wide = larger(width, 2), high = larger(height, 2);
-    alignas(64) float pixels[kBlock * 4];
+void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
+    alignas(64) float pixels[kBlock * 4] = {}, original[kBlock * 4];
     alignas(64) Paths paths;
-    for (int64_t y = begin; y < end; ++y) {
-        for (int x0 = 0; x0 < width; x0 += kBlock) {
-            const int count = smaller(kBlock, width - x0);
-            find_paths(t, n, y, x0, count, paths);
-            for (int i = 0; i < count; ++i) {
-                const Path path = {paths.mx[i], paths.my[i],      paths.kx[i],
-                                   paths.ky[i], paths.samples[i], paths.still[i]};
-                f4 v{};
-                if (!path.still)
-                    v = integrate(linear.data, static_cast<int>(linear.row), path, paths.one_over_n[i],
-                                  static_cast<float>(x0 + i), static_cast<float>(y), wide, high);
-                store(pixels + i * 4, v);
+    // Down a strip, whose paths read what the lines above have brought into the L1 cache.
+    for (int64_t x0 = 0; x0 < p.w; x0 += kBlock) {
+        const int count = static_cast<int>(p.w - x0 < kBlock ? p.w - x0 : kBlock);
+        for (int64_t y0 = begin; y0 < end; ++y0) {
+            const int64_t y = p.crop.y + y0, x = p.crop.x + x0;
+            if (t.samples > 0) {
+                find_paths<true>(t, p, y, x, count, paths);
+            } else {
+                find_paths<false>(t, p, y, x, count, paths);
             }
-            for (int i = 0; i < count * 4; ++i) pixels[i] = from_linear<K>(pixels[i]);
-            for (int c = 0; c < linear.channels; ++c) {
-                float* to = &at(t.out, n, c0 + c, y, x0);
-                for (int i = 0; i < count; ++i) to[i * t.out.sw] = pixels[i * 4 + c];
-            }
+            int still = 0;
+            for (int i = 0; i < count; ++i) still |= paths.still[i];
+            const int at_x = static_cast<int>(x), at_y = static_cast<int>(y);
+            for (int i = 0; i < count; i += kGroup)
+                if (t.curvature.data != nullptr) {
+                    integrate<true>(t, p, paths, i, at_x + i, at_y, pixels + i * 4);
+                } else {
+                    integrate<false>(t, p, paths, i, at_x + i, at_y, pixels + i * 4);
+                }
+            for (int i = 0; i < kBlock * 4; ++i) pixels[i] = from_linear<K>(pixels[i]);
+            if (still || t.sharp.data != nullptr) fetch(t, p, y, x, count, original);
             // What does not move keeps its bits, whatever the transfer curve rounds.
-            for (int i = 0; i < count; ++i)
-                if (paths.still[i])
-                    for (int c = 0; c < linear.channels; ++c)
-                        at(t.out, n, c0 + c, y, x0 + i) = at(t.image, n, c0 + c, y, x0 + i);
+            if (still)
+                for (int i = 0; i < count; ++i)
+                    if (paths.still[i]) store(pixels + i * 4, load<f4>(original + i * 4));
+            put(t, t.out, p, y0, x0, count, pixels);
+            if (t.sharp.data != nullptr) put(t, t.sharp, p, y0, x0, count, original);
+            if (t.turned.data != nullptr && p.c0 == 0) put_turned(t, p, y0, x0, count, paths);
         }
     }
 }
 
 template <Transfer K>
-void linearise_rows(const Picture<const float>& p, int64_t n, int64_t c0, int channels, float* to, int64_t row,
-                    int64_t begin, int64_t end) {
+void linearise_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
+    const int64_t first = larger_of(0, -p.left), last = smaller_of(p.across, t.image.w - p.left) - 1;
     for (int64_t y = begin; y < end; ++y) {
-        const int64_t from_y = y < p.h ? y : p.h - 1;
-        float* line = to + y * row;
-        const float* from = &at(p, n, c0, from_y, 0);
-        for (int64_t x = 0; x < p.w; ++x)
-            for (int c = 0; c < 4; ++c) line[x * 4 + c] = c < channels ? from[x * p.sw + c * p.sc] : 0.0f;
-        for (int64_t i = 0; i < p.w * 4; ++i) line[i] = to_linear<K>(line[i]);
-        if (p.w == 1)
-            for (int c = 0; c < 4; ++c) line[4 + c] = line[c];
+        const int64_t from_y = larger_of(0, smaller_of(p.top + y, t.image.h - 1));
+        float* line = p.linear + y * p.across * 4;
+        for (int64_t x = first; x <= last; x += kBlock) {
+            const int count = static_cast<int>(smaller_of(kBlock, last + 1 - x));
+            float* to = line + x * 4;
+            fetch(t, p, from_y, p.left + x, count, to);
+            for (int i = 0; i < count * 4; ++i) to[i] = to_linear<K>(to[i]);
+        }
+        for (int64_t x = 0; x < first; ++x) store(line + x * 4, load<f4>(line + first * 4));
+        for (int64_t x = last + 1; x < p.across; ++x) store(line + x * 4, load<f4>(line + last * 4));
     }
 }
 
 }  // namespace
 
-void DEBLUR_ISA::linearise(Transfer transfer, const Picture<const float>& p, int64_t n, int64_t c0, int channels,
-                           float* to, int64_t row, int64_t begin, int64_t end) {
-    switch (transfer) {
-        case Transfer::none: return linearise_rows<Transfer::none>(p, n, c0, channels, to, row, begin, end);
-        case Transfer::srgb: return linearise_rows<Transfer::srgb>(p, n, c0, channels, to, row, begin, end);
-        case Transfer::bt709: return linearise_rows<Transfer::bt709>(p, n, c0, channels, to, row, begin, end);
-        case Transfer::gamma22: return linearise_rows<Transfer::gamma22>(p, n, c0, channels, to, row, begin, end);
+Reach DEBLUR_ISA::find_reach(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
+    alignas(64) Paths paths = {};
+    float along[kGroup] = {}, down[kGroup] = {};
+    for (int64_t y = begin; y < end; ++y)
+        for (int64_t x = 0; x < p.w; x += kBlock) {
+            const int count = static_cast<int>(smaller_of(kBlock, p.w - x));
+            read_field(t.motion, p.crop, p.crop.y + y, p.crop.x + x, count, paths.mx, paths.my);
+            if (t.curvature.data != nullptr)
+                read_field(t.curvature, p.crop, p.crop.y + y, p.crop.x + x, count, paths.kx, paths.ky);
+            const int filled = (count + kGroup - 1) / kGroup * kGroup;
+            for (int i = count; i < filled; ++i) paths.mx[i] = paths.my[i] = paths.kx[i] = paths.ky[i] = 0.0f;
+            for (int i = 0; i < filled; i += kGroup)
+                for (int j = 0; j < kGroup; ++j) {
+                    along[j] = larger(along[j], reach_of(displacement(paths.mx[i + j]), displacement(paths.kx[i + j])));
+                    down[j] = larger(down[j], reach_of(displacement(paths.my[i + j]), displacement(paths.ky[i + j])));
+                }
+        }
+    Reach most;
+    for (int j = 0; j < kGroup; ++j) most.along = larger(most.along, along[j]), most.down = larger(most.down, down[j]);
+    return most;
+}
+
+void DEBLUR_ISA::linearise(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
+    switch (t.transfer) {
+        case Transfer::none: return linearise_rows<Transfer::none>(t, p, begin, end);
+        case Transfer::srgb: return linearise_rows<Transfer::srgb>(t, p, begin, end);
+        case Transfer::bt709: return linearise_rows<Transfer::bt709>(t, p, begin, end);
+        case Transfer::gamma22: return linearise_rows<Transfer::gamma22>(t, p, begin, end);
     }
 }
 
-void DEBLUR_ISA::reblur(const ReblurTask& t, const Interleaved& l, int64_t n, int64_t c0, int64_t begin, int64_t end) {
+void DEBLUR_ISA::reblur(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
     switch (t.transfer) {
-        case Transfer::none: return reblur_rows<Transfer::none>(t, l, n, c0, begin, end);
-        case Transfer::srgb: return reblur_rows<Transfer::srgb>(t, l, n, c0, begin, end);
-        case Transfer::bt709: return reblur_rows<Transfer::bt709>(t, l, n, c0, begin, end);
-        case Transfer::gamma22: return reblur_rows<Transfer::gamma22>(t, l, n, c0, begin, end);
+        case Transfer::none: return reblur_rows<Transfer::none>(t, p, begin, end);
+        case Transfer::srgb: return reblur_rows<Transfer::srgb>(t, p, begin, end);
+        case Transfer::bt709: return reblur_rows<Transfer::bt709>(t, p, begin, end);
+        case Transfer::gamma22: return reblur_rows<Transfer::gamma22>(t, p, begin, end);
     }
 }
 

@@ -7,10 +7,31 @@
 
 namespace deblur {
 
+// One crop at work: the part of its picture that its paths may read, in linear light, four floats a pixel. It goes on
+// beyond the picture's border, by its edge pixels, as far as paths do that are not very long.
+struct Piece {
+    Crop crop;
+    int64_t index = 0;                                // in the batch
+    int64_t h = 0, w = 0;                             // of the crop, before it is turned
+    int64_t top = 0, left = 0, down = 0, across = 0;  // of the part, in the picture
+    float* linear = nullptr;                          // [down, across, 4]
+    int64_t c0 = 0;                                   // the first of the channels that this is about
+    int channels = 0;                                 // one to four
+};
+
+// How far paths lead from their pixels, along rows and down columns.
+struct Reach {
+    float along = 0.0f, down = 0.0f;
+};
+
+constexpr int kSlack = 32;  // floats beside `linear` that may be read, though not used
+
 DEBLUR_EACH_ISA(
-    // Rows begin..end of picture n, channels c0 on.
-    void reblur(const ReblurTask&, const Interleaved& linear, int64_t n, int64_t c0, int64_t begin, int64_t end);
-    void linearise(Transfer, const Picture<const float>&, int64_t n, int64_t c0, int channels, float* to, int64_t row,
-                   int64_t begin, int64_t end);)
+    // Of rows begin..end of the crop, before it is turned.
+    Reach find_reach(const ReblurTask&, const Piece&, int64_t begin, int64_t end);
+    // Rows begin..end of the part.
+    void linearise(const ReblurTask&, const Piece&, int64_t begin, int64_t end);
+    // Rows begin..end of the crop, before it is turned.
+    void reblur(const ReblurTask&, const Piece&, int64_t begin, int64_t end);)
 
 }  // namespace deblur

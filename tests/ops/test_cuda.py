@@ -118,6 +118,50 @@ def test_reblur(
 @settings(max_examples=40)
 @given(
     st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.sampled_from([None, "srgb"]),
+    st.one_of(st.none(), st.integers(1, 20)),
+    st.booleans(),
+    st.sampled_from([torch.float16, torch.float32]),
+    seeds,
+)
+def test_reblur_crops(
+    f: int,
+    c: int,
+    h: int,
+    w: int,
+    transfer: str | None,
+    samples: int | None,
+    bend: bool,
+    dtype: torch.dtype,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(1, min(h, w, 60) + 1))
+    crops = np.stack([rng.integers(stop, size=70) for stop in (f, h - size + 1, w - size + 1, 8)], -1)
+    scales = rng.uniform(-2, 2, 70)
+    frames, motions = made(seed, f, c, h, w).to(dtype), odd(made(seed + 1, f, 2, h, w, 60))
+    curvatures = made(seed + 2, f, 2, h, w, 9) if bend else None
+    there = ops.reblur_crops(
+        frames.cuda(),
+        motions.cuda(),
+        crops,
+        size,
+        None if curvatures is None else curvatures.cuda(),
+        samples,
+        scales=scales,
+        transfer=transfer,
+    )
+    here = ops.reblur_crops(frames, motions, crops, size, curvatures, samples, scales=scales, transfer=transfer)
+    for got, wanted in zip(there, here, strict=True):
+        same(got, wanted)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(1, 3),
     st.sampled_from([1, 3]),
     sides,
     sides,

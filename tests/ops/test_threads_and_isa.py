@@ -28,6 +28,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, threads: int) -
         lambda n: ops.warp(image, flow, threads=n),
         lambda n: ops.warp_backward(image[::-1].copy(), image, flow * 9, threads=n)[0],
         lambda n: ops.reblur(image, flow, transfer="srgb", threads=n),
+        lambda n: ops.reblur_crops(image[None], flow[None], [(0, 9, 5, 6)] * 5, 170, threads=n)[0],
         lambda n: ops.sharpness(image, threads=n),
         lambda n: ops.mix(image, image[::-1].copy(), flow[..., 0].copy(), threads=n),
     ]
@@ -98,6 +99,8 @@ for mode in ("bilinear", "bicubic"):
     results += [ops.warp(planar, flow, mode), ops.warp(image[..., :2].copy(), flow, mode), ops.warp(half, flow, mode)]
     results += ops.warp_backward(image[::-1].copy(), image, flow, mode, "replicate")
 results += [ops.reblur(image, flow, flow[::-1], transfer=t) for t in (None, "srgb", "bt709", "gamma2.2")]
+results += [ops.reblur(image, flow), ops.reblur(image.astype(np.float16), flow / 9, samples=9)]
+results += ops.reblur_crops(image[None], flow[None], [(0, 3, 9, way) for way in range(8)], 50, transfer="srgb")
 results += [ops.sharpness(image, 20, m) for m in ("laplacian", "tenengrad")]
 results += [ops.sharpness((image - 0.5).astype(np.float16), 20), ops.sharpness(image[..., 0].astype(np.float16), 20)]
 results += [ops.sharpness(image.astype(np.float16) * 2 - 1, 7), ops.sharpness((image * 65535).astype(np.uint16), 9)]

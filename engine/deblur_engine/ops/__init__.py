@@ -28,7 +28,7 @@ from typing import Any
 
 from .. import _ops
 from .blend import blend_tiles, finish_tiles, mix
-from .reblur import reblur
+from .reblur import reblur, reblur_crops
 from .sharpness import sharpness
 from .warp import warp, warp_backward
 

@@ -43,7 +43,33 @@ def host_pairs(width: int, height: int, threads: int) -> HostPairs:
             blurred[n] = total / 17
         return blurred
 
+    # A training batch: crops of full frames, blurred in linear light, turned.
+    frames = rng.random((2, height, width, 3), np.float32)
+    fields = np.stack([smooth_flow(rng, height, width, 12) for _ in range(2)])
+    places = np.stack([rng.integers(0, stop, 16) for stop in (2, max(1, height - 255), max(1, width - 255), 8)], -1)
+
+    def crop_loop() -> F32:
+        batch = np.empty((16, 256, 256, 3), np.float32)
+        for n, (frame, top, left, way) in enumerate(places.tolist()):
+            field = fields[frame, top : top + 256, left : left + 256]
+            y0, x0 = max(0, top - 16), max(0, left - 16)
+            around = frames[frame, y0 : top + 272, x0 : left + 272]
+            linear = np.where(around <= 0.04045, around / 12.92, ((around + 0.055) / 1.055) ** 2.4)
+            total = np.zeros((256, 256, 3), np.float32)
+            for s in MOMENTS:
+                mx, my = x + (left - x0) + np.float32(s) * field[..., 0], y + (top - y0) + np.float32(s) * field[..., 1]
+                total += cv2.remap(linear, mx, my, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            total /= 17
+            made = np.where(total <= 0.0031308, total * 12.92, 1.055 * total ** (1 / 2.4) - 0.055)
+            made = made[:: -1 if way & 2 else 1, :: -1 if way & 1 else 1]
+            batch[n] = made.transpose(1, 0, 2) if way & 4 else made
+        return batch
+
     return {
+        ("reblur_crops 17 x 16 x 256², sRGB", "loop of cv2.remap"): (
+            lambda: ops.reblur_crops(frames, fields, places, 256, samples=17, transfer="srgb", threads=threads),
+            crop_loop,
+        ),
         ("reblur 17 x 16 x 256²", "loop of cv2.remap"): (
             lambda: ops.reblur(crops, motions, samples=17, out=blurred, threads=threads),
             remap_loop,
@@ -60,7 +86,15 @@ def device_pairs(width: int, height: int) -> DevicePairs:
     crops = torch.rand(16, 3, 256, 256, device="cuda")
     motions = nchw(np.stack([smooth_flow(rng, 256, 256, 12) for _ in range(16)]), "cuda")
     blurred = torch.empty_like(crops)
+    frames = torch.rand(2, 3, height, width, device="cuda")
+    fields = nchw(np.stack([smooth_flow(rng, height, width, 12) for _ in range(2)]), "cuda")
+    places = np.stack([rng.integers(0, stop, 16) for stop in (2, max(1, height - 255), max(1, width - 255), 8)], -1)
     return {
+        ("reblur_crops 17 x 16 x 256², sRGB", "loop of grid_sample, no crops, no curve"): (
+            lambda: ops.reblur_crops(frames, fields, places, 256, samples=17, transfer="srgb"),
+            grid_loop(crops, motions),
+            None,
+        ),
         ("reblur 17 x 16 x 256²", "loop of grid_sample"): (
             lambda: ops.reblur(crops, motions, samples=17, out=blurred),
             grid_loop(crops, motions),
