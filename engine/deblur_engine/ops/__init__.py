@@ -39,6 +39,8 @@ __all__ = [
     "finish_tiles",
     "mix",
     "reblur",
+    "reblur_crops",
+    "reblur",
     "sharpness",
     "warp",
     "warp_backward",
