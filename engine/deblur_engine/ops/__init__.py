@@ -40,7 +40,6 @@ __all__ = [
     "mix",
     "reblur",
     "reblur_crops",
-    "reblur",
     "sharpness",
     "warp",
     "warp_backward",
