@@ -26,7 +26,9 @@ __all__ = ["Aligner", "Alignment"]
 
 Array = npt.NDArray[np.float32]
 
-_WORK_SIDE = 640  # longest side of the pictures that alignment works on
+_WORK_SIDE = 640  # longest side of the pictures that alignment works on ...
+_FINE_SIDE = 800  # ... and where the blur is short; twice the other size at most
+_SHORT = 6.0  # pixels of blur: half a pixel more or less of it decides, which half a size does not show
 _NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is right
 _CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
@@ -36,7 +38,8 @@ _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
 _BETTER = 0.96  # of the residual at the estimate that another fraction near it must come below to be taken instead ...
 _MUCH_BETTER = 0.82  # ... and one far from it
-_FINEST = 1  # scale of the last flow: finer follows noise, coarser misses parallax
+_FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
+_EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
 _LUCY_STEPS = 5
 _UNDONE = 0.8  # how much of a frame with its blur undone a plain blend takes
 _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
@@ -86,13 +89,23 @@ class Aligner:
     """Aligns the sharp references of one clip to its blurry frames. May be called from several threads.
 
     ``transfer`` names the clip's transfer curve (as ``ops.reblur`` takes it; others are integrated as they are).
+    ``fine`` works at the larger size, which one without it does by itself for frames whose blur is short.
     """
 
-    def __init__(self, analysis: Analysis, *, transfer: str = "bt709", threads: int | None = None) -> None:
+    def __init__(
+        self, analysis: Analysis, *, transfer: str = "bt709", threads: int | None = None, fine: bool = False
+    ) -> None:
         self.analysis = analysis
         self.transfer = transfer if transfer in ("bt709", "srgb", "gamma2.2") else None
         self.threads = threads
-        factor = min(0.5, _WORK_SIDE / max(analysis.width, analysis.height))
+        side = max(analysis.width, analysis.height)
+        factor = min(0.5, _WORK_SIDE / side)
+        finer = min(2 * factor, _FINE_SIDE / side)
+        self._fine = fine
+        self._finer = (
+            None if fine or finer <= factor else Aligner(analysis, transfer=transfer, threads=threads, fine=True)
+        )
+        factor = max(factor, finer) if fine else factor
         if min(analysis.width, analysis.height) * factor < 48:
             factor = 1.0
         self.size = (max(1, round(analysis.width * factor)), max(1, round(analysis.height * factor)))
@@ -129,15 +142,22 @@ class Aligner:
         ``align`` calls this for a real frame, fitting for a synthetically blurred one.
         """
         height, width = picture.shape[:2]
+        typical, longest = np.percentile(np.hypot(interval[..., 0], interval[..., 1]), (75, 97)) * width / self.size[0]
+        if self._finer is not None and references and exposure * typical < _SHORT:
+            size = self._finer.size
+            bend = bend if bend is None else resize_flow(bend, size)
+            return self._finer.fuse(i, picture, resize_flow(interval, size), references, exposure, bend)
         frame = self._luma(picture)
+        # Flow at a fine scale follows parallax and things that move, and noise; at a coarse one it is less led astray.
+        even = bool(longest < _EVEN * typical)
         found: dict[int, _Aligned] = {}
         for j, reference in references.items():
             sharp = self._luma(reference)
             if not found and exposure > 0:
-                first, exposure = self._choose_exposure(i, j, frame, sharp, interval, exposure)
+                first, exposure = self._choose_exposure(i, j, frame, sharp, interval, exposure, even)
                 found[j] = first
             else:
-                found[j] = self._one(i, j, frame, sharp, interval * np.float32(exposure))
+                found[j] = self._one(i, j, frame, sharp, interval * np.float32(exposure), even)
         blur = interval * np.float32(exposure)
         motion = resize_flow(blur, (width, height))
         believable = _believable(interval, blur, bend)
@@ -193,10 +213,10 @@ class Aligner:
         return ops.reblur(sharp, blur, transfer=self.transfer, threads=self.threads)  # type: ignore[arg-type]
 
     def _choose_exposure(
-        self, i: int, j: int, frame: Array, sharp: Array, interval: Array, estimate: float
+        self, i: int, j: int, frame: Array, sharp: Array, interval: Array, estimate: float, even: bool
     ) -> tuple[_Aligned, float]:
         """The exposure fraction near ``estimate`` that leaves the smallest residual, and the alignment with it."""
-        aligned = self._one(i, j, frame, sharp, interval * np.float32(estimate))
+        aligned = self._one(i, j, frame, sharp, interval * np.float32(estimate), even)
         best = estimate
         for _ in range(2):  # a better fraction gives a better flow, and that a better fraction
             trusted = aligned.residual <= np.median(aligned.residual)
@@ -213,30 +233,38 @@ class Aligner:
                 if left(found) > _BETTER * left(best):
                     break
             best = found
-            aligned = self._one(i, j, frame, sharp, interval * np.float32(best), start=aligned.flow)
+            aligned = self._one(i, j, frame, sharp, interval * np.float32(best), even, start=aligned.flow)
         return aligned, best
 
-    def _one(self, i: int, j: int, frame: Array, sharp: Array, blur: Array, start: Array | None = None) -> _Aligned:
-        """Align one sharp picture to the frame."""
+    def _one(
+        self, i: int, j: int, frame: Array, sharp: Array, blur: Array, even: bool, start: Array | None = None
+    ) -> _Aligned:
+        """Align one sharp picture to the frame; ``even``: all of it moves much alike."""
+        finest = _FINEST[self._fine and even]
         width, height = self.size
         coarse = (max(1, width // 2), max(1, height // 2))
         if start is None:
             small_frame, small_sharp = reduced(frame, coarse), reduced(sharp, coarse)
             small_blur = resize_flow(blur, coarse)
             starts = [
-                dense_flow(eight_bit(small_frame), eight_bit(small_sharp), preset=cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+                dense_flow(
+                    eight_bit(small_frame),
+                    eight_bit(small_sharp),
+                    preset=cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+                    finest=finest - 1,
+                )
             ]
             if abs(j - i) <= self.analysis.reach and self.analysis.same_scene(i, j):
                 chained = homography_flow(self._small_homography(i, j, coarse), coarse[1], coarse[0])
                 starts.append(chained)
-            finished = [self._refine(small_frame, small_sharp, small_blur, flow, 2) for flow in starts]
+            finished = [self._refine(small_frame, small_sharp, small_blur, flow, [finest, finest]) for flow in starts]
             flow = _best_of(finished, [self._off(small_frame, small_sharp, small_blur, flow) for flow in finished])
             start = resize_flow(flow, self.size)
-            rounds = 2
+            rounds = [finest, 2 if even else 1]
         else:
-            rounds = 1
-        flow = self._refine(frame, sharp, blur, start, rounds, finest=_FINEST)
-        warped, inside = ops.warp(sharp, flow, return_mask=True, threads=self.threads)
+            rounds = [2 if even else 1]
+        flow = self._refine(frame, sharp, blur, start, rounds)
+        warped, inside = ops.warp(sharp, flow, "bicubic", return_mask=True, threads=self.threads)
         off, shading = self._unexplained(warped, blur, frame)
         change = warped - shading - frame
         residual = cv2.GaussianBlur(off * off, (0, 0), 3.0) + _hearsay(frame, flow)
@@ -244,16 +272,14 @@ class Aligner:
         residual += cv2.GaussianBlur((1 - inside) * np.float32(0.25), (0, 0), 3.0)
         return _Aligned(flow, warped, np.sqrt(residual), np.sqrt(cv2.GaussianBlur(change * change, (0, 0), 3.0)))
 
-    def _refine(
-        self, frame: Array, sharp: Array, blur: Array, flow: Array, rounds: int, finest: int | None = None
-    ) -> Array:
-        """``finest`` is for the last round."""
+    def _refine(self, frame: Array, sharp: Array, blur: Array, flow: Array, rounds: list[int]) -> Array:
+        """``rounds``: the finest scale of each one's flow."""
         target = eight_bit(frame)
-        for k in range(rounds):
-            equally_blurry = self._reblur(ops.warp(sharp, flow, threads=self.threads), blur)
+        for finest in rounds:
+            # Bicubic: what linear interpolation softens would pass for blur.
+            equally_blurry = self._reblur(ops.warp(sharp, flow, "bicubic", threads=self.threads), blur)
             equally_blurry -= cv2.GaussianBlur(equally_blurry - frame, (0, 0), _LOWPASS)
-            last = finest if k == rounds - 1 else None
-            flow = compose(dense_flow(target, eight_bit(equally_blurry), finest=last), flow)
+            flow = compose(dense_flow(target, eight_bit(equally_blurry), finest=finest), flow)
         return flow
 
     def _unexplained(self, warped: Array, blur: Array, frame: Array) -> tuple[Array, Array]:
@@ -264,7 +290,7 @@ class Aligner:
         return off, shading
 
     def _off(self, frame: Array, sharp: Array, blur: Array, flow: Array) -> Array:
-        warped, inside = ops.warp(sharp, flow, return_mask=True, threads=self.threads)
+        warped, inside = ops.warp(sharp, flow, "bicubic", return_mask=True, threads=self.threads)
         off, _ = self._unexplained(warped, blur, frame)
         return cv2.GaussianBlur(off * off + (1 - inside) * np.float32(0.25), (0, 0), 3.0)
 
