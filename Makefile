@@ -51,6 +51,13 @@ bench: $(READY)
 
 gpu: $(READY)
 	DEBLUR_REQUIRE_CUDA=1 $(BIN)/python -m pytest -m gpu $(ARGS)
+	@if command -v compute-sanitizer > /dev/null; then \
+	  for tool in memcheck racecheck; do \
+	    echo "== compute-sanitizer $$tool"; \
+	    DEBLUR_REQUIRE_CUDA=1 compute-sanitizer --tool $$tool --error-exitcode 9 --target-processes all \
+	      $(BIN)/python -m pytest -m gpu tests/ops || exit; \
+	  done; \
+	else echo "compute-sanitizer was not found (it comes with the CUDA toolkit): memcheck and racecheck left out"; fi
 	$(BIN)/python tests/bench/gpu.py
 
 sanitize:
