@@ -223,9 +223,9 @@ def test_slow_shading_is_taken_from_the_frame(analysis: Analysis, two_scenes: Pa
     aligner = Aligner(analysis)
     pictures = pictures_of(two_scenes, aligner.needs(6))
     for j in analysis.references_for(6):
-        pictures[j] = pictures[j] * np.float32(0.9) + np.float32(0.05)
+        pictures[j] = pictures[j] * np.float32(0.9) + np.float32(0.1)  # brighter by 0.05 on average
     aligned = aligner.align(6, pictures)
-    assert abs(float(aligned.reference.mean())) < 0.004
+    assert abs(float(aligned.reference.mean())) < 0.008
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
