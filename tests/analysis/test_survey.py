@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deblur_engine.analysis import Analysis, analyse
+from deblur_engine.analysis import Analysis, analyse, survey
 from deblur_engine.errors import BadInput, Cancelled
 from deblur_engine.task import Event, Task
 from panned import FIRST, SECOND, SIZE, Panned, PictureClip, Scene
@@ -62,6 +62,21 @@ def test_a_longer_exposure_is_found_to_be_longer() -> None:
     found = analyse(Panned([Scene([0, 0.4, 0, 0.6, 0, 0.8, 0, 1.0, 0])], SIZE).clip())
     assert (np.diff(found.exposure[1::2]) > 0.03).all(), found.exposure
     np.testing.assert_array_equal(found.blur, found.exposure * found.speed)
+
+
+@pytest.mark.parametrize(("share", "treated"), [(0.05, False), (0.3, True)])
+def test_what_motion_does_not_explain_is_not_treated(
+    monkeypatch: pytest.MonkeyPatch, share: float, treated: bool
+) -> None:
+    """A fast pan hardly exposed: what makes a frame look less sharp is something else."""
+
+    def little(clip: object, analysis: Analysis, task: Task) -> np.ndarray:
+        return np.where(analysis.sharp, 0, share * 40 / np.maximum(analysis.speed, 40)).astype(np.float32)
+
+    monkeypatch.setattr(survey, "exposures", little)
+    fast = Panned([Scene([0, 0.6, 0, 0.6, 0], speed=(40.0, 0.0), roll=0, zoom=0)], (256, 192))
+    found = analyse(fast.clip())
+    assert (~found.sharp).any() and found.blurry.tolist() == (~found.sharp & treated).tolist()
 
 
 @pytest.mark.parametrize(("scene", "first"), [(FIRST, 0), (SECOND, 8)])

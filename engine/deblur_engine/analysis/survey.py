@@ -26,7 +26,8 @@ _DROP_LIMITS = (0.4, 1.0)  # log energy; codec noise alone moves sharp frames by
 _DROP_SPREAD = 0.06  # width of the kernel that the frames' drops are counted with
 _VALLEY = 0.85  # frames, of the density's unit, in 30 that may lie in a valley
 _DRIFT = 0.03  # log energy a frame that summed-up sharpness may be off by
-_BLURRY_PIXELS = 1.2  # a frame must be blurred by this much to be treated
+_BLURRY_PIXELS = 1.2  # a frame must be blurred by this much to be treated ...
+_BLURRY_SHARE = 0.1  # ... and for this share of its motion: less says that something else made it look less sharp
 _FAST = 8.0  # pixels a frame from which motion counts in full
 _REACH = 12
 
@@ -111,7 +112,7 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
         reach=_REACH,
     )
     exposure = exposures(clip, analysis, task)
-    blurry = ~sharp & (exposure * speed_at >= _BLURRY_PIXELS)
+    blurry = ~sharp & (exposure * speed_at >= _BLURRY_PIXELS) & (exposure >= _BLURRY_SHARE)
     return replace(analysis, exposure=exposure, blurry=blurry)
 
 
