@@ -7,6 +7,9 @@
 From each a crop is taken, moved and blurred at random, and given a reference that is warped by a random error, so that
 what is learned is how to undo motion blur along a roughly known path, and how far to believe a reference. Fitting then
 replaces these guesses by the clip's own blur and its aligner's own errors.
+
+What ships was trained on one core in three runs, each going on from the one before (``--init``): 8,500 steps and 6,000
+with earlier forms of these examples and of the network's inputs, then 4,300 with these.
 """
 
 from __future__ import annotations
