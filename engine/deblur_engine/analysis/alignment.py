@@ -22,7 +22,7 @@ from .exposure import motion_by_homography
 from .flow import compose, dense_flow, eight_bit, homography_flow, reduced, resize_flow
 from .record import Analysis
 
-__all__ = ["Aligner", "Alignment"]
+__all__ = ["Aligner", "Alignment", "estimated_change", "treated"]
 
 Array = npt.NDArray[np.float32]
 
@@ -98,14 +98,12 @@ class Aligner:
         self.analysis = analysis
         self.transfer = transfer if transfer in ("bt709", "srgb", "gamma2.2") else None
         self.threads = threads
+        self._fine = fine
+        self._finer = None if fine else Aligner(analysis, transfer=transfer, threads=threads, fine=True)
         side = max(analysis.width, analysis.height)
         factor = min(0.5, _WORK_SIDE / side)
-        finer = min(2 * factor, _FINE_SIDE / side)
-        self._fine = fine
-        self._finer = (
-            None if fine or finer <= factor else Aligner(analysis, transfer=transfer, threads=threads, fine=True)
-        )
-        factor = max(factor, finer) if fine else factor
+        if fine:
+            factor = min(2 * factor, _FINE_SIDE / side)
         if min(analysis.width, analysis.height) * factor < 48:
             factor = 1.0
         self.size = (max(1, round(analysis.width * factor)), max(1, round(analysis.height * factor)))
@@ -240,7 +238,7 @@ class Aligner:
         self, i: int, j: int, frame: Array, sharp: Array, blur: Array, even: bool, start: Array | None = None
     ) -> _Aligned:
         """Align one sharp picture to the frame; ``even``: all of it moves much alike."""
-        finest = _FINEST[self._fine and even]
+        finest, last = _FINEST[self._fine and even], 2 if even else 1
         width, height = self.size
         coarse = (max(1, width // 2), max(1, height // 2))
         if start is None:
@@ -260,9 +258,9 @@ class Aligner:
             finished = [self._refine(small_frame, small_sharp, small_blur, flow, [finest, finest]) for flow in starts]
             flow = _best_of(finished, [self._off(small_frame, small_sharp, small_blur, flow) for flow in finished])
             start = resize_flow(flow, self.size)
-            rounds = [finest, 2 if even else 1]
+            rounds = [finest, last]
         else:
-            rounds = [2 if even else 1]
+            rounds = [last]
         flow = self._refine(frame, sharp, blur, start, rounds)
         warped, inside = ops.warp(sharp, flow, "bicubic", return_mask=True, threads=self.threads)
         off, shading = self._unexplained(warped, blur, frame)

@@ -21,7 +21,7 @@ from ..errors import NoBenefit
 from ..media import Clip
 from ..task import Task
 
-__all__ = ["Pair", "as_recorded", "expose", "make_pairs", "turned"]
+__all__ = ["Pair", "Shutter", "as_recorded", "expose", "make_pairs", "turned"]
 
 Array = npt.NDArray[np.float32]
 
@@ -127,16 +127,31 @@ def _exposure(analysis: Analysis, i: int) -> float:
     return own if own > 0 else float(np.median(known)) if len(known) else 0.5
 
 
+@dataclass(frozen=True)
+class Shutter:
+    """How an exposure goes along its path: in so many discrete steps (None: evenly), and how far the path turns."""
+
+    steps: int | None
+    turn: float
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Shutter:
+        """A random one."""
+        steps = int(rng.choice([3, 5])) if rng.random() < _STEPPED else None
+        return cls(steps, float(rng.normal(0, 0.15)))
+
+    def expose(self, sharp: Array, blur: Array, transfer: str | None) -> Array:
+        """``sharp`` [H, W, C] integrated along its blur vectors ``blur``; ``transfer`` as ``ops.reblur`` takes it."""
+        if self.steps:
+            # The same spread as that of an even exposure: the variance of n evenly spaced steps is (1 - 1/n²)/12.
+            blur = blur / np.float32(np.sqrt(1 - 1 / self.steps**2))
+        curvature = np.stack([-blur[..., 1], blur[..., 0]], -1) * np.float32(self.turn)
+        return ops.reblur(sharp, np.ascontiguousarray(blur), curvature, self.steps, transfer=transfer)  # type: ignore[arg-type]
+
+
 def expose(sharp: Array, blur: Array, transfer: str | None, rng: np.random.Generator) -> Array:
-    """``sharp`` integrated over the exposure along curved paths, in linear light."""
-    samples: int | None = None
-    if rng.random() < _STEPPED:
-        samples = int(rng.choice([3, 5]))
-        # The same spread as that of an even exposure: the variance of n evenly spaced steps is (1 - 1/n²)/12.
-        blur = blur / np.float32(np.sqrt(1 - 1 / samples**2))
-    turn = rng.normal(0, 0.15)
-    curvature = np.stack([-blur[..., 1], blur[..., 0]], -1) * np.float32(turn)
-    return ops.reblur(sharp, np.ascontiguousarray(blur), curvature, samples, transfer=transfer)  # type: ignore[arg-type]
+    """``sharp`` integrated over a random exposure along curved paths, in linear light."""
+    return Shutter.drawn(rng).expose(sharp, blur, transfer)
 
 
 def as_recorded(picture: Array, rng: np.random.Generator) -> Array:

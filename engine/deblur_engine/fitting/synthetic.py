@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .pairs import as_recorded
+from .pairs import Shutter, as_recorded
 
 __all__ = ["Exposure", "expose_photograph", "smooth_noise"]
 
@@ -19,11 +19,10 @@ Array = npt.NDArray[np.float32]
 
 _GAMMA = np.float32(2.2)  # pictures are taken to linear light and back by a plain power
 _FLAT = 0.03  # standard deviation below which a crop shows nothing to learn from
-_DETAILED = 0.6
+_DETAILED = 0.6  # share of crops that are the one with more detail of two
 _LENGTHS = (1.0, 45.0)  # pixels of blur, drawn evenly in the logarithm
 _STILL = 0.06  # share of cameras that do not move
 _THING = 0.35  # share of pictures in which something moves by itself
-_STEPPED = 0.5  # share whose exposure is a few discrete steps, as frame-blended footage has
 _SMEARED = 0.1  # share of a moving thing's cover from which a pixel shows its motion
 
 
@@ -50,25 +49,24 @@ def expose_photograph(picture: npt.NDArray[np.uint8], side: int, rng: np.random.
         y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
         return picture[y : y + side, x : x + side].astype(np.float32) / np.float32(255)
 
-    # Of two crops mostly the one with more detail: that is where there is something to learn.
+    # Where there is more detail, there is more to learn.
     scene = max(crop(), crop(), key=_detail) if rng.random() < _DETAILED else crop()
     if scene.std() < _FLAT:
         return None
     light = scene ** np.float32(2.2 * rng.uniform(0.75, 1.3))
     length = float(np.exp(rng.uniform(math.log(_LENGTHS[0]), math.log(_LENGTHS[1]))))
     camera = _vectors(0.0 if rng.random() < _STILL else length, side, rng)
-    steps = int(rng.choice([3, 5])) if rng.random() < _STEPPED else None
-    turn = np.float32(rng.normal(0, 0.15))
+    shutter = Shutter.drawn(rng)
     if rng.random() < _THING:
         thing, cover = crop() ** _GAMMA, _cover(side, rng)
         own = _vectors(float(np.exp(rng.uniform(math.log(2.0), math.log(_LENGTHS[1])))), side, rng)
         layer = np.concatenate([thing * cover, cover], 2)
-        smear = _along(layer, own, turn, steps)
-        blurred = smear[..., :3] + (1 - smear[..., 3:]) * _along(light, camera, turn, steps)
+        smear = shutter.expose(layer, own, None)
+        blurred = smear[..., :3] + (1 - smear[..., 3:]) * shutter.expose(light, camera, None)
         light = layer[..., :3] + (1 - cover) * light
         motion = np.where(smear[..., 3:] > _SMEARED, own, camera)
     else:
-        motion, blurred = camera, _along(light, camera, turn, steps)
+        motion, blurred = camera, shutter.expose(light, camera, None)
     sharp, frame = (np.clip(x, 0, 1) ** (1 / _GAMMA) for x in (light, blurred))
     return Exposure(sharp, as_recorded(frame, rng), np.ascontiguousarray(motion, np.float32))
 
@@ -103,11 +101,3 @@ def _cover(side: int, rng: np.random.Generator) -> Array:
         else:
             cv2.fillPoly(mask, [cv2.boxPoints(box).astype(np.int32)], 255)
     return cv2.GaussianBlur(mask.astype(np.float32) / np.float32(255), (0, 0), 0.7)[..., None]
-
-
-def _along(light: Array, vectors: Array, turn: np.float32, steps: int | None) -> Array:
-    """Linear light integrated along curved paths; as spread out in ``steps`` discrete ones as in an even exposure."""
-    if steps:
-        vectors = vectors / np.float32(math.sqrt(1 - 1 / steps**2))
-    curvature = np.stack([-vectors[..., 1], vectors[..., 0]], -1) * turn
-    return ops.reblur(np.ascontiguousarray(light), np.ascontiguousarray(vectors), curvature, steps, transfer=None)

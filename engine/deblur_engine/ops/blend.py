@@ -95,14 +95,13 @@ def mix(
     a pixel, nominally 0..1. What ``result`` holds where the weight is 0 (NaN, say) does not matter.
     """
     call = Call("base", base, dtypes=tuple(_BITS))
-    dtype = str(call.view.dtype).removeprefix("torch.")
-    depth = _depth(dtype, bits)
+    depth = _depth(call.dtype, bits)
     result_view = call.like("result", result)
     weight_view = call.map("weight", weight)
     strength = float(strength)
     if not 0.0 <= strength <= 1.0:
         raise ValueError(f"strength: is {strength}; it must lie in 0..1")
-    mixed, out_view = call.output(out, dtype=dtype)
+    mixed, out_view = call.output(out, dtype=call.dtype)
     call.run(
         _ops.mix,
         threads,

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _ops
 
-__all__ = ["Array", "Call", "choice", "shape_text", "whole"]
+__all__ = ["Array", "Call", "choice", "dtype_name", "shape_text", "whole"]
 
 Array = TypeVar("Array")  # numpy.ndarray, torch.Tensor or an object with __dlpack__
 
@@ -24,6 +24,11 @@ _ON_HOST, _ON_CUDA = (1, 3), (2, 13)  # DLPack's device types: plain and pinned;
 
 def shape_text(shape: tuple[int, ...]) -> str:
     return "[" + ", ".join(str(side) for side in shape) + "]"
+
+
+def dtype_name(view: Any) -> str:
+    """ "float32", ... of an array, a tensor or a DeviceArray."""
+    return str(view.dtype).removeprefix("torch.")
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
@@ -156,7 +161,7 @@ def _borrowed(name: str, value: Any, dtypes: tuple[str, ...], writes: bool, stre
 
 def _borrowed_tensor(name: str, value: Any, dtypes: tuple[str, ...]) -> Any:
     torch = sys.modules["torch"]
-    found = str(value.dtype).removeprefix("torch.")
+    found = dtype_name(value)
     if found not in dtypes:
         raise TypeError(f"{name}: is {found}; it must be {' or '.join(dtypes)}")
     if value.device.type not in ("cpu", "cuda"):
@@ -313,7 +318,7 @@ class Call:
     @property
     def dtype(self) -> str:
         """The picture's own: "float32", ..."""
-        return str(self.view.dtype).removeprefix("torch.")
+        return dtype_name(self.view)
 
     @property
     def field_shape(self) -> tuple[int, ...]:

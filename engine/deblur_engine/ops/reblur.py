@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import _ops
-from .buffers import Array, Call, choice, shape_text, whole
+from .buffers import Array, Call, choice, dtype_name, shape_text, whole
 
 _TRANSFERS = {None: 0, "srgb": 1, "bt709": 2, "gamma2.2": 3}
 _STORED = ("float32", "float16")
@@ -40,7 +40,7 @@ def reblur(
     count = 0 if samples is None else whole("samples", samples, 1, 4096)
     motion_view = call.field("motion", motion)
     curvature_view = None if curvature is None else call.field("curvature", curvature)
-    result, out_view = call.output(out, dtype=_dtype(call))
+    result, out_view = call.output(out, dtype=call.dtype)
     # The device kernels read linear light from memory of torch's own allocator, which knows the stream.
     planar = (call.count, call.channels, call.height, call.width)
     scratch = call.new("transfer", planar) if call.cuda and code else None
@@ -97,10 +97,9 @@ def reblur_crops(
     axes = (0, 1, 2, 3) if call.tensor else (0, 3, 1, 2)
     names = ("out[0] (blurred)", "out[1] (sharp)", "out[2] (motion)")
     if out is None:
-        dtype = _dtype(call)
         results = (
-            call.new("out", shape(call.channels), dtype),
-            call.new("out", shape(call.channels), dtype),
+            call.new("out", shape(call.channels), call.dtype),
+            call.new("out", shape(call.channels), call.dtype),
             call.new("out", shape(2)),
         )
     else:
@@ -108,7 +107,7 @@ def reblur_crops(
             raise TypeError("out: it must be a tuple of three: blurred and sharp crops and their motion")
         results = out
     blurred = call.argument(names[0], results[0], shape(call.channels), axes, dtypes=_STORED, writes=True)
-    stored = str(blurred.dtype).removeprefix("torch.")
+    stored = dtype_name(blurred)
     sharp = call.argument(names[1], results[1], shape(call.channels), axes, dtypes=(stored,), writes=True)
     turned = call.argument(names[2], results[2], shape(2), axes, writes=True)
     scratch = None
@@ -137,10 +136,6 @@ def reblur_crops(
             scratch=scratch,
         )
     return results
-
-
-def _dtype(call: Call) -> str:
-    return str(call.view.dtype).removeprefix("torch.")
 
 
 def _crop_rows(

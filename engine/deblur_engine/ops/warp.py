@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from .. import _ops
-from .buffers import Array, Call, choice
+from .buffers import Array, Call, choice, dtype_name
 
 Mode = Literal["bilinear", "bicubic"]
 Border = Literal["replicate", "zero", "reflect"]
@@ -80,7 +80,7 @@ def warp_backward(
     border_code = choice("border", border, _BORDERS)
     flow_view = call.field("flow", flow, dtypes=_FLOATS)
     grad_view = call.like("grad", grad, dtypes=(call.dtype,))
-    flow_dtype = str(flow_view.dtype).removeprefix("torch.")
+    flow_dtype = dtype_name(flow_view)
     image_out = flow_out = None
     if needs[0]:
         grad_image = call.new("grad_image", call.shape, call.dtype) if grad_image is None else grad_image
