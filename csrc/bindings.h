@@ -88,6 +88,16 @@ struct Reader {
         return picture<const float>(name, borrow(name, o));
     }
 
+    // What is interpolated: float32 or float16, read or written.
+    template <class T>
+    Picture<T> floating(const char* name, const py::handle& o, Sample& sample) const {
+        const Borrowed b = borrow(name, o);
+        if (b.sample != Sample::f32 && b.sample != Sample::f16)
+            refuse(name, std::string("not float32 or float16 but ") + name_of(b.sample));
+        sample = b.sample;
+        return picture<T>(name, b);
+    }
+
     Picture<float> output(const char* name, const py::handle& o) const { return picture<float>(name, borrow(name, o)); }
 };
 

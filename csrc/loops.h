@@ -16,16 +16,3 @@
     namespace isa_v4 {       \
     __VA_ARGS__              \
     }
-
-namespace deblur {
-
-// Up to four channels of one picture, pixel by pixel: `step` floats from pixel to pixel, `row` from line to line.
-// Three channels that have been packed travel in four floats.
-struct Interleaved {
-    const float* data = nullptr;
-    int64_t row = 0;
-    int step = 0;
-    int channels = 0;
-};
-
-}  // namespace deblur

@@ -25,21 +25,14 @@ std::vector<Crop> read_crops(const py::sequence& rows, const ReblurTask& t) {
     return crops;
 }
 
-Picture<void> stored_picture(const char* name, const Borrowed& b) {
-    if (b.sample != Sample::f32 && b.sample != Sample::f16) refuse(name, "not float32 or float16");
-    return picture<void>(name, b);
-}
-
 void reblur(const py::object& image, const py::object& motion, const py::object& curvature, const py::object& out,
             int transfer, int samples, const py::object& crops, const py::object& sharp, const py::object& turned,
             const py::object& scratch, const py::object& device, uintptr_t stream, int threads) {
     const Where at = where(device, stream, threads);
     const Reader read{at.cuda()};
     ReblurTask task;
-    const Borrowed from = read.borrow("image", image), to = read.borrow("out", out);
-    if (from.sample != Sample::f32 && from.sample != Sample::f16) refuse("image", "not float32 or float16");
-    task.image = picture<const void>("image", from), task.sample = from.sample;
-    task.out = stored_picture("out", to), task.out_sample = to.sample;
+    task.image = read.floating<const void>("image", image, task.sample);
+    task.out = read.floating<void>("out", out, task.out_sample);
     task.motion = read.floats("motion", motion);
     task.transfer = static_cast<Transfer>(transfer), task.samples = samples;
     if (task.image.h < 1 || task.image.w < 1) refuse("image", "has no pixels");
