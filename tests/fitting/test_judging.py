@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ class Oracle(torch.nn.Module):
         return frame + self.share * (sharp - frame)
 
 
+class ByLength(torch.nn.Module):
+    """One network for blur of less than 8 pixels, another for longer."""
+
+    def __init__(self, short: Oracle, long: Oracle) -> None:
+        super().__init__()
+        self.short, self.long = short, long
+
+    def forward(self, frame: Tensor, *guides: Tensor) -> Tensor:
+        return (self.short if float(guides[-1].max()) < 8 else self.long)(frame)
+
+
 def factors(pairs: list[Pair], share: float) -> dict[float, float]:
     return dict(HeldOut(pairs).trust(Oracle(pairs, share), CPU))  # type: ignore[arg-type]
 
@@ -87,13 +99,22 @@ def test_trust_is_counted_by_blur_length() -> None:
     judged = HeldOut([short, long])
     good, bad = Oracle([short], 1.0), Oracle([long], -1.0)
 
-    class Both(torch.nn.Module):
-        def forward(self, frame: Tensor, *guides: Tensor) -> Tensor:
-            return (good if float(guides[-1].max()) < 8 else bad)(frame)
+    found = dict(judged.trust(ByLength(good, bad), CPU))  # type: ignore[arg-type]
+    # Both lengths together say nothing either way, and count an eighth of what each does.
+    assert found[0] == found[1] == pytest.approx(0.9 / 1.25, abs=1e-3) and found[16] == found[32] == 0
+    assert 0 < found[8] < found[4] < found[2] < found[1]  # lengths that were not seen lie between
 
-    found = dict(judged.trust(Both(), CPU))  # type: ignore[arg-type]
-    assert found[0] == found[1] == pytest.approx(0.9, abs=1e-3) and found[16] == found[32] == 0
-    assert 0 < found[8] < found[4] < found[2] < 0.9  # lengths that were not seen lie between
+
+@pytest.mark.parametrize(("pixels", "low", "high"), [(4, 0.8, 0.9), (40 * 48, 0.0, 0.01)])
+def test_a_few_pixels_say_little_of_their_length(pixels: int, low: float, high: float) -> None:
+    short, long = pair(0, 4), pair(1, 16)
+    weight = np.zeros_like(long.weight)
+    weight.reshape(-1)[:pixels] = 1
+    seldom = replace(long, weight=weight)
+    good, bad = Oracle([short], 1.0), Oracle([long], -1.0)
+
+    found = dict(HeldOut([short, seldom]).trust(ByLength(good, bad), CPU))  # type: ignore[arg-type]
+    assert low <= found[16] <= high and found[4] > 0.7
 
 
 def test_pixels_that_rendering_leaves_alone_do_not_count() -> None:

@@ -9,7 +9,7 @@ for the confidence: where reference, flow and blur model are all right, nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -224,7 +224,7 @@ class Aligner:
                 off, _ = self._unexplained(aligned.warped, interval * np.float32(fraction), frame)  # noqa: B023
                 return float(np.mean((off * off)[trusted]))  # noqa: B023
 
-            found = min(_EXPOSURES, key=left)
+            found = _least(left)
             if left(found) > _MUCH_BETTER * left(best):
                 # A poor reference says little, and rather that anything is blurred more; so not far from the estimate.
                 found = min((f for f in _EXPOSURES if estimate / 1.6 <= f <= estimate * 1.6), key=left, default=best)
@@ -276,14 +276,14 @@ class Aligner:
         for finest in rounds:
             # Bicubic: what linear interpolation softens would pass for blur.
             equally_blurry = self._reblur(ops.warp(sharp, flow, "bicubic", threads=self.threads), blur)
-            equally_blurry -= cv2.GaussianBlur(equally_blurry - frame, (0, 0), _LOWPASS)
+            equally_blurry -= _slow(equally_blurry - frame)
             flow = compose(dense_flow(target, eight_bit(equally_blurry), finest=finest), flow)
         return flow
 
     def _unexplained(self, warped: Array, blur: Array, frame: Array) -> tuple[Array, Array]:
         """What the reblurred reference differs from the frame by: in detail, and in slow shading."""
         off = self._reblur(warped, blur) - frame
-        shading = cv2.GaussianBlur(off, (0, 0), _LOWPASS)
+        shading = _slow(off)
         off -= shading
         return off, shading
 
@@ -296,7 +296,7 @@ class Aligner:
         """What the fused reference lacks of the frame's slow shading (lamps, auto exposure), at full size."""
         height, width = picture.shape[:2]
         small = self._reblur(reduced(fused, self.size), blur)
-        off = cv2.GaussianBlur(reduced(picture, self.size) - small, (0, 0), _LOWPASS)
+        off = _slow(reduced(picture, self.size) - small)
         return cv2.resize(off, (width, height), interpolation=cv2.INTER_LINEAR)
 
     def _small_homography(self, i: int, j: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
@@ -341,6 +341,21 @@ def _believable(interval: Array, blur: Array, bend: Array | None) -> Array:
     return cv2.GaussianBlur(gate.astype(np.float32), (0, 0), 2.0)
 
 
+def _least(left: Callable[[float], float]) -> float:
+    """The fraction tried at which ``left`` is least: every third is looked at, then those around the best of them."""
+    every_third = range(1, len(_EXPOSURES), 3)
+    best = min(every_third, key=lambda k: left(_EXPOSURES[k]))
+    return min(_EXPOSURES[max(0, best - 2) : best + 3], key=left)
+
+
+def _slow(picture: Array) -> Array:
+    """What of a picture at working size changes slowly: a Gaussian of sigma ``_LOWPASS``, at a quarter of the size."""
+    height, width = picture.shape[:2]
+    small = reduced(picture, (-(-width // 4), -(-height // 4)))
+    small = cv2.GaussianBlur(small, (0, 0), _LOWPASS / 4)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def _falling(values: Array, limits: tuple[float, float]) -> Array:
     """1 up to the first limit, 0 from the second."""
     return np.clip((limits[1] - values) / (limits[1] - limits[0]), 0, 1)
@@ -356,8 +371,8 @@ def _hearsay(frame: Array, flow: Array) -> Array:
     shown = cv2.GaussianBlur(detail * detail, (0, 0), 4.0)
     unproven = np.float32(_NOISE**2) * np.float32(_NOISE**2) / (shown + np.float32(_NOISE**2))
     smooth = cv2.GaussianBlur(flow, (0, 0), 1.5)
-    along_x, along_y = np.gradient(smooth, axis=1), np.gradient(smooth, axis=0)
-    bent = np.sqrt((along_x * along_x + along_y * along_y).sum(axis=2))
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *way, ksize=1, scale=0.5) for way in ((1, 0), (0, 1)))
+    bent = np.sqrt(cv2.magnitude(across[..., 0], across[..., 1]) ** 2 + cv2.magnitude(down[..., 0], down[..., 1]) ** 2)
     torn = np.clip((bent - _BENT[0]) / (_BENT[1] - _BENT[0]), 0, 1)
     return cv2.GaussianBlur(unproven + np.square(torn) * np.float32(0.01), (0, 0), 2.0)
 

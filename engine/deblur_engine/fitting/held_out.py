@@ -20,6 +20,7 @@ Array = npt.NDArray[np.float32]
 
 _SIDE = 320  # pixels of each held-out pair that are looked at
 _LENGTHS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # pixels of blur, the nodes of the trust table
+_PRIOR = 0.25  # of what an average length has in evidence: what the whole has to say on each
 _PRUDENCE = 0.9  # real frames are harder than synthetic ones, so a little less is done than pays on these
 
 
@@ -55,7 +56,8 @@ class HeldOut:
         """(blur length in pixels, factor 0..1): how much of the network's change is worth taking at each length.
 
         The factor that leaves the least squared error is <change, true change> / <change, change>; it falls to 0
-        where the change is no better than none.
+        where the change is no better than none. Some lengths have a few pixels only, which say little, so all lengths
+        together count at each as much as a part of the average one.
         """
         top = np.zeros(len(_LENGTHS))
         bottom = np.zeros(len(_LENGTHS))
@@ -70,7 +72,9 @@ class HeldOut:
                 inside = shown & (length >= low) & (length < high)
                 top[k] += along[inside].sum()
                 bottom[k] += of[inside].sum()
-        factors = np.clip(_PRUDENCE * top / np.maximum(bottom, 1e-9), 0, 1)
+        share = _PRIOR / max(1, int((bottom > 1e-3).sum()))
+        of_all = np.maximum(bottom + share * bottom.sum(), 1e-9)
+        factors = np.clip(_PRUDENCE * (top + share * top.sum()) / of_all, 0, 1)
         seen = bottom > 1e-3
         if seen.any():  # lengths that no held-out pair has are trusted as the nearest that one has
             factors = np.interp(_LENGTHS, np.asarray(_LENGTHS)[seen], factors[seen])
