@@ -36,17 +36,18 @@ from deblur_engine.rendering.renderer import Renderer
 from deblur_engine.settings import FitSettings, RenderSettings
 from deblur_engine.task import Event, Task
 from measure import Bytes, Figures, figures, quantised
-from rivals import plain_blend, richardson_lucy, unsharp
+from rivals import fourier_burst, plain_blend, richardson_lucy, unsharp
 from sheet import contact_sheet
 from synth import SyntheticClip, gopro_random, read_pictures, write_clip
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KNOWN = ("demo", "max-heromode", "bikes", "karma", "flower")
-METHODS = ("input", "unsharp", "rl", "blend", "guarded", "ours")
+METHODS = ("input", "unsharp", "rl", "burst", "blend", "guarded", "ours")
 LABELS = {
     "input": "input",
     "unsharp": "unsharp mask",
     "rl": "Richardson-Lucy",
+    "burst": "Fourier burst",
     "blend": "plain blend",
     "guarded": "blend, guarded",
     "ours": "ours",
@@ -126,6 +127,9 @@ def measure(name: str, clip: SyntheticClip, options: argparse.Namespace, work: P
     if "unsharp" in options.methods:
         pictures, seconds = each(unsharp, floats)
         add("unsharp", pictures, seconds_per_frame=seconds)
+    if "burst" in options.methods:
+        pictures, seconds = each(lambda i: fourier_burst(floats[i], burst_around(floats, i)), range(len(floats)))
+        add("burst", pictures, seconds_per_frame=seconds)
     if {"rl", "blend", "guarded"} & set(options.methods):
         for method, pictures, seconds in without_network(path, options):
             add(method, pictures, seconds_per_frame=seconds)
@@ -133,6 +137,11 @@ def measure(name: str, clip: SyntheticClip, options: argparse.Namespace, work: P
         pictures, fit_seconds, seconds = with_network(path, work / f"{name}.deblur.onnx", options)
         add("ours", pictures, fit_seconds=fit_seconds, seconds_per_frame=seconds)
     return rows, results
+
+
+def burst_around(pictures: Sequence[npt.NDArray[np.float32]], i: int) -> list[npt.NDArray[np.float32]]:
+    """The three frames on either side of frame ``i``: with it the seven that Fourier burst accumulation takes."""
+    return [pictures[j] for j in range(max(0, i - 3), min(len(pictures), i + 4)) if j != i]
 
 
 def each(work: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], float]:

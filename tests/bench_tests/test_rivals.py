@@ -10,7 +10,7 @@ import pytest
 
 from deblur_engine import ops
 from measure import psnr, quantised
-from rivals import plain_blend, richardson_lucy, unsharp
+from rivals import fourier_burst, plain_blend, richardson_lucy, unsharp
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -50,6 +50,21 @@ def test_richardson_lucy_survives_black_and_white() -> None:
     picture[:, 12:] = 1
     restored = richardson_lucy(picture, motion_of(picture, 9.0, 0.0))
     assert np.isfinite(restored).all() and restored.min() >= 0 and restored.max() <= 1
+
+
+def test_a_fourier_burst_takes_each_frequency_from_the_frame_that_has_it(picture: Floats) -> None:
+    # One frame is blurred sideways, the other up and down: together they hold all but the diagonals of the truth.
+    sideways, upright = (ops.reblur(picture, motion_of(picture, *v), transfer=None) for v in ((9.0, 0.0), (0.0, 9.0)))
+    made = fourier_burst(sideways, [upright])
+    truth, before, after = (quantised(p) for p in (picture, sideways, made))
+    assert psnr(truth, after) > psnr(truth, before) + 1.5
+    assert np.abs(fourier_burst(picture, []) - picture).max() < 1e-5
+    assert np.abs(fourier_burst(picture, [picture, picture]) - picture).max() < 2e-2
+
+
+def test_a_fourier_burst_leaves_out_what_does_not_match(picture: Floats) -> None:
+    other = np.random.default_rng(3).random(picture.shape, np.float32)
+    assert psnr(quantised(picture), quantised(fourier_burst(picture, [other]))) > 25
 
 
 def test_unsharp_steepens_edges(picture: Floats) -> None:
