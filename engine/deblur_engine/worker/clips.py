@@ -76,7 +76,6 @@ class ClipPictures:
     def __init__(self, path: str | Path, cache: PictureCache, frames: FrameRange | None = None) -> None:
         self.clip = open_clip(path, frames=frames)
         self.mark = fingerprint(self.clip)
-        self.seen = file_state(self.clip.path)
         self._cache = cache
         self._own = next(_NUMBERS)
         self._readers: list[_Reader] = []  # the one used last comes last
@@ -84,10 +83,6 @@ class ClipPictures:
 
     def __len__(self) -> int:
         return len(self.clip)
-
-    def changed(self) -> bool:
-        """Whether the file is not the one any more that was opened."""
-        return file_state(self.clip.path) != self.seen
 
     def get(self, numbers: Iterable[int]) -> dict[int, Array]:
         """The pictures of these frames, R'G'B' float32 [H, W, 3]; not to be written to. Raises ``BadInput``."""

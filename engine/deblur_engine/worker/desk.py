@@ -77,6 +77,8 @@ class Desk:
         started = time.perf_counter()
         if not 0 <= request.strength <= 1:
             raise UsageError(f"strength is {request.strength}; it must lie in 0..1")
+        if request.view not in (0, 1):
+            raise UsageError(f"view {request.view} is unknown", hint="0 is the result, 1 the map of sharpness")
         host = {
             frame: surfaces.picture(surface, offset, request.width, request.height)
             for frame, surface, offset in request.pictures
@@ -147,7 +149,7 @@ class Desk:
             restored = time.perf_counter() - begun
         unchanged = result is clean
         if not unchanged and clean is not picture and not np.shares_memory(picture, out):
-            broken = ~np.isfinite(picture)
+            broken = picture != clean
             out[broken] = picture[broken]
         flags = (wire.Rendered.UNCHANGED if unchanged else 0) | (wire.Rendered.NOTED if notes else 0)
         used = len(alignment.used)

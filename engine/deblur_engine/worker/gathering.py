@@ -23,6 +23,7 @@ __all__ = ["Gathered", "gather", "signature"]
 
 Array = npt.NDArray[np.float32]
 _REACH = 3  # frames that a host's numbers are looked for off the clip's
+_LARGEST = 65504.0  # of values that are worked on: what half precision holds; squares of far larger ones overflow
 _PROVEN = 8  # times in a row that an offset was seen after which sharp frames are taken at the host's word
 
 
@@ -30,7 +31,7 @@ _PROVEN = 8  # times in a row that an offset was seen after which sharp frames a
 class Gathered:
     """What is known about one frame before it is aligned."""
 
-    clean: Array  # the host's picture without values that are no numbers
+    clean: Array  # the host's picture, 0 where a value is no number or beyond all measure
     position: int  # as the analysis counts
     route: int = NO_REFERENCES
     untouched: bool = False
@@ -75,14 +76,12 @@ def gather(
 
 
 def signature(picture: Array) -> tuple[bytes, bool]:
-    """What tells one picture from another, and whether all of its values are numbers: one pass over it."""
+    """What tells one picture from another, and whether it is fit to be worked on: one pass over it."""
     flat = picture.reshape(picture.shape[0], -1)
     with np.errstate(all="ignore"):
         rows = flat @ _weights(flat.shape[1])
-    if not np.isfinite(rows).all() and np.isfinite(picture).all():  # large numbers may add up to no number
-        rows = np.clip(flat, -1e6, 1e6) @ _weights(flat.shape[1])
-    finite = bool(np.isfinite(rows).all())
-    return hashlib.blake2b(rows.tobytes(), digest_size=16).digest(), finite
+        sound = bool((np.abs(rows) < _LARGEST / 2).all()) or bool((np.abs(picture) <= _LARGEST).all())
+    return hashlib.blake2b(rows.tobytes(), digest_size=16).digest(), sound
 
 
 @lru_cache(8)
@@ -91,10 +90,10 @@ def _weights(length: int) -> Array:
 
 
 def _cleaned(picture: Array) -> tuple[bytes, Array]:
-    mark, finite = signature(picture)
-    if finite:
+    mark, sound = signature(picture)
+    if sound:
         return mark, picture
-    clean = np.nan_to_num(picture, nan=0.0, posinf=0.0, neginf=0.0)
+    clean = np.where(np.abs(picture) <= _LARGEST, picture, np.float32(0))  # which is false for what is no number
     return signature(clean)[0], clean
 
 

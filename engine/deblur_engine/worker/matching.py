@@ -82,7 +82,7 @@ def place(picture: Array, width: int, height: int, placed: tuple[float, float, f
 def colours(own: Array, host: Array) -> Curves | None:
     """The curves from ``own`` to ``host``, the same frame at the same size; None where they are alike already."""
     small_own, small_host = _small(own), _small(host)
-    if float(np.mean(np.abs(small_own - small_host))) <= _SAME_COLOUR:
+    if float(np.minimum(np.abs(small_own - small_host), 1).mean()) <= _SAME_COLOUR:
         return None
     return Curves.between(own, host)
 
@@ -93,7 +93,7 @@ def alike(own: Array, host: Array) -> tuple[bool, float]:
     The distance is the mean difference of lumas after the one's values are made those of the other, over the other's
     standard deviation.
     """
-    first, second = cv2.cvtColor(_small(own), cv2.COLOR_RGB2GRAY), cv2.cvtColor(_small(host), cv2.COLOR_RGB2GRAY)
+    first, second = _shape(own), _shape(host)
     spread = float(second.std())
     if spread < _FLAT or float(first.std()) < _FLAT:
         return True, 0.0  # a fade: nothing tells, nothing speaks against it
@@ -129,6 +129,12 @@ def find_frame(
 
 _CLEAR = 0.02  # distance up to which nothing nearer is looked for
 _BETTER = 0.6  # of the distance, below which another frame matches clearly better
+
+
+def _shape(picture: Array) -> Array:
+    """The luma of a small picture; a few lamps that outshine all else do not count."""
+    luma = cv2.cvtColor(_small(picture), cv2.COLOR_RGB2GRAY)
+    return np.clip(luma, *np.percentile(luma, (1, 99)))
 
 
 def _small(picture: Array) -> Array:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,8 +91,16 @@ class Hint:
 class Use:
     """A model on a clip: which of the clip's frames the analysis knows, and where pictures of them come from."""
 
-    def __init__(self, model: LoadedModel, pictures: ClipPictures | None, numbers: range | None, note: str) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        pictures: ClipPictures | None,
+        numbers: range | None,
+        note: str,
+        watched: Sequence[Path] = (),
+    ) -> None:
         self.model, self.pictures, self.note = model, pictures, note
+        self._watched = [(path, file_state(path)) for path in watched]
         self._numbers = numbers  # the frames that the model was fitted to, where those are not all
         self._renderers: OrderedDict[tuple[int, int, float], Renderer] = OrderedDict()
         self._session: Session | None = None
@@ -103,6 +112,10 @@ class Use:
     @property
     def clip(self) -> str:
         return "" if self.pictures is None else str(self.pictures.clip.path)
+
+    def changed(self) -> bool:
+        """Whether a file that could be the clip is another one than before, has gone or has come."""
+        return any(file_state(path) != state for path, state in self._watched)
 
     @property
     def route(self) -> int:
@@ -200,9 +213,7 @@ class Models:
                 old.value.close()
         with place.lock:
             use = place.value
-            stale = use is not None and (
-                use.model is not loaded or (use.pictures is not None and use.pictures.changed())
-            )
+            stale = use is not None and (use.model is not loaded or use.changed())
             if use is not None and stale:
                 use.close()
             if use is None or stale:
@@ -230,27 +241,28 @@ class Models:
         text = data.recipe.get("frames")
         frames = FrameRange.parse(text) if isinstance(text, str) else None
         notes = []
-        for path in _clip_candidates(loaded.path, data.clip, clip):
+        candidates = _clip_candidates(loaded.path, data.clip, clip)
+        for path in candidates:
+            named = bool(clip) and str(path) == clip
             try:
                 pictures = ClipPictures(path, self._pictures, frames)
             except (DeblurError, OSError) as error:
-                if clip and str(path) == clip:
+                if named:
                     notes.append(f"the clip cannot be read: {(deliberate(error) or BadInput(str(error))).message}")
                 continue
             if pictures.mark == data.clip_fingerprint:
-                return Use(loaded, pictures, pictures.clip.numbers, "; ".join(notes))
+                return Use(loaded, pictures, pictures.clip.numbers, "; ".join(notes), candidates)
             pictures.close()
-            if clip and str(path) == clip:
-                use = Use(loaded, None, None, f"{loaded.path.name} was fitted to another clip ({data.clip})")
+            if named:
+                notes.append(f"{loaded.path.name} was fitted to another clip ({data.clip})")
+                use = Use(loaded, None, None, "; ".join(notes), candidates)
                 use.known = False
                 return use
-        numbers = None
-        if frames is not None:
-            # Without the clip nobody knows which file number an image sequence begins with.
-            use = Use(loaded, None, range(frames.first, frames.last + 1, frames.step), "; ".join(notes))
-            use.known = not any(mark in data.clip for mark in "#%@")
-            return use
-        return Use(loaded, None, numbers, "; ".join(notes))
+        numbers = None if frames is None else range(frames.first, frames.last + 1, frames.step)
+        use = Use(loaded, None, numbers, "; ".join(notes), candidates)
+        # Without the clip nobody knows which file number an image sequence begins with.
+        use.known = frames is None or not any(mark in data.clip for mark in "#%@")
+        return use
 
 
 def _model_path(model: str, clip: str) -> Path:

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import Cancelled, DeblurError, ExitCode, deliberate
+from ..errors import Cancelled, DeblurError, OutOfMemory, deliberate
 from . import wire
 from .channel import Channel, GoneError, close_all
 from .fit_jobs import FitJobs, NoJobError
@@ -35,6 +35,22 @@ _HELLO_SECONDS = 10.0
 _LAST_FRAMES = 60.0  # seconds that frames in hand get to be finished when the worker is told to stop
 _TICK = 0.25  # seconds between looks at what may end the worker
 _LOG_BYTES = 1 << 20
+
+_REQUESTS = (
+    wire.Hello,
+    wire.Attach,
+    wire.Detach,
+    wire.Model,
+    wire.Needs,
+    wire.Render,
+    wire.Fit,
+    wire.FitFrame,
+    wire.FitStart,
+    wire.FitStatus,
+    wire.FitCancel,
+    wire.Status,
+    wire.Stop,
+)
 
 log = logging.getLogger(__name__)
 
@@ -149,17 +165,19 @@ class Server:
             return
         client = _Client(self, Channel(connection))
         with self._lock:
-            full = len(self._clients) >= MOST_CLIENTS
+            full = len(self._clients) >= 2 * MOST_CLIENTS
             if not full:
                 self._clients.add(client)
         if full:
-            with contextlib.suppress(GoneError):
-                client.channel.send(
-                    wire.Error(ExitCode.OUT_OF_MEMORY, f"the worker serves {MOST_CLIENTS} connections already", ""), 0
-                )
             client.channel.close()
             return
         client.thread.start()
+
+    def make_room(self) -> None:
+        """Raise ``OutOfMemory`` where a client is one too many."""
+        with self._lock:
+            if len(self._clients) > MOST_CLIENTS:
+                raise OutOfMemory(f"the worker serves {MOST_CLIENTS} connections already", hint="close some effects")
 
     def leave(self, client: _Client) -> None:
         with self._lock:
@@ -273,8 +291,8 @@ class _Client:
         if header.version != wire.VERSION:
             text = f"the worker speaks version {wire.VERSION} of the protocol, not {header.version}"
             return wire.Error(wire.WRONG_VERSION, text, "plug-in and engine should be of one installation"), False
-        if header.type not in wire.MESSAGES:
-            return wire.Error(wire.BAD_MESSAGE, f"messages of type {header.type} are unknown", ""), not first
+        if not issubclass(wire.MESSAGES.get(header.type, wire.Done), _REQUESTS):
+            return wire.Error(wire.BAD_MESSAGE, f"type {header.type} is no request that is known here", ""), not first
         try:
             request = wire.parse(header.type, payload)
         except WireError as error:
@@ -287,12 +305,13 @@ class _Client:
         except GoneError:
             raise
         except Exception as error:
-            return _told(error, request), True
+            return _told(error, request), not first
 
     def _do(self, request: Message, descriptors: list[int]) -> Message:
         server = self.server
         match request:
             case wire.Hello():
+                server.make_room()
                 log.info("%s (process %d, engine %s) is there", request.host, request.pid, request.engine or "unknown")
                 return server.welcome()
             case wire.Attach():
@@ -327,7 +346,7 @@ class _Client:
                 return server.state()
             case wire.Stop():
                 return wire.Done()
-        raise SurfaceError(f"{type(request).__name__} is an answer, no request")
+        raise AssertionError(f"{type(request).__name__} has no answer")
 
 
 def _told(error: Exception, request: Message) -> wire.Error:
