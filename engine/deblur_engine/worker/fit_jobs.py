@@ -7,13 +7,18 @@ import contextlib
 import itertools
 import json
 import logging
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ExitCode, UsageError
+from ..errors import DeblurError, ExitCode, UsageError, deliberate
 from . import wire
 from .wire import NO_JOB
 
@@ -21,10 +26,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from .host_frames import HostFrames
+
 __all__ = ["FitJobs", "NoJobError"]
 
 _MOST_KEPT = 64  # jobs that are over, for whoever asks later
 _PATIENCE = 20.0  # seconds from SIGTERM to kill
+_FORGOTTEN = 600.0  # seconds that a job waits for its next frame
 _PARTS = {  # where each stage's share of the whole begins, and how large it is
     "analyse": (0.0, 0.03),
     "expose": (0.03, 0.02),
@@ -44,8 +52,11 @@ class NoJobError(Exception):
 
 
 class _Job:
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
+    def __init__(self, request: wire.Fit, frames: HostFrames | None = None) -> None:
+        self.request = request
+        self.frames = frames  # what a host gives, where it does
+        self.touched = time.monotonic()
+        self.lock = threading.Lock()  # of the frames
         self.state = wire.FitState.WAITS
         self.share = 0.0
         self.code = 0
@@ -58,45 +69,57 @@ class _Job:
 class FitJobs:
     """The fits of one worker. Safe to use from several threads."""
 
-    def __init__(self, device: str, threads: int | None) -> None:
+    def __init__(self, device: str, threads: int | None, tag: str = "") -> None:
         self._device, self._threads = device, threads
+        self._prefix = f"deblur-engine-fit-{tag}-"
         self._jobs: dict[int, _Job] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
+    def sweep(self) -> None:
+        """Remove what an earlier worker of this kind left of its jobs, which ended with it."""
+        for left in Path(tempfile.gettempdir()).glob(f"{self._prefix}*"):
+            if left.is_dir() and not left.is_symlink() and left.lstat().st_uid == os.getuid():
+                shutil.rmtree(left, ignore_errors=True)
+
     def add(self, request: wire.Fit) -> int:
         """Start a fit, or make ready for one whose frames follow; returns the job's number. ``UsageError``."""
-        if request.flags & wire.Fit.FRAMES_FOLLOW:
-            raise UsageError("fits from a host's frames are not served yet", hint="name the clip's file")
-        if not request.clip or not Path(request.clip).is_absolute():
-            raise UsageError(f"{request.clip or 'the clip'} is no absolute path")
-        words = [sys.executable, "-m", "deblur_engine", "fit", request.clip, "--json-events", "--device", self._device]
-        if request.out:
-            words += ["--out", request.out]
-        if request.preset:
-            words += ["--preset", request.preset]
-        if request.minutes:
-            words += ["--minutes", f"{request.minutes:g}"]
-        if self._threads is not None:
-            words += ["--threads", str(self._threads)]
-        if request.flags & wire.Fit.OVERWRITE:
-            words += ["--yes"]
+        follow = bool(request.flags & wire.Fit.FRAMES_FOLLOW)
+        for name, path in (("model", request.out), ("clip", request.clip)):
+            if path and not Path(path).is_absolute():
+                raise UsageError(f"the {name}'s path {path} is not absolute")
+        if follow and not request.out:
+            raise UsageError("a fit from a host's frames has no clip to lie beside", hint="name the model's file")
+        if bool(request.clip) == follow:
+            raise UsageError("a fit takes a clip's file or frames that follow, one of the two")
+        frames = None
+        if follow:
+            home = import_module(f"{__package__}.host_frames")  # it brings FFmpeg and NumPy
+            frames = home.HostFrames(self._prefix, Path(request.out).name.partition(".")[0] or "host")
         with self._lock:
             number = next(self._numbers)
-            job = self._jobs[number] = _Job(words)
+            job = self._jobs[number] = _Job(request, frames)
             ended = [each for each, old in self._jobs.items() if old.state in _ENDED]
             for each in ended[: max(0, len(ended) - _MOST_KEPT)]:
                 del self._jobs[each]
-            self._run(number, job)
+        if not follow:
+            self._run(number, job, request.clip)
         return number
 
     def frame(self, request: wire.FitFrame, picture: npt.NDArray[np.float32]) -> None:
-        self._job(request.job)
-        raise UsageError("this job takes no frames")
+        job = self._waiting(request.job)
+        with job.lock:
+            if job.frames is None or job.state != wire.FitState.WAITS:
+                raise UsageError(f"job {request.job} takes no frames any more")
+            job.frames.add(request.frame, picture, request.fps)
 
     def start(self, number: int) -> None:
-        self._job(number)
-        raise UsageError("this job has been started")
+        job = self._waiting(number)
+        with job.lock:
+            if job.frames is None or job.state != wire.FitState.WAITS:
+                raise UsageError(f"job {number} has been started")
+            clip = job.frames.finish()
+            self._run(number, job, str(clip))
 
     def state(self, number: int) -> wire.FitState:
         job = self._job(number)
@@ -109,8 +132,13 @@ class FitJobs:
         self._stop(self._job(number))
 
     def running(self) -> int:
+        """How many jobs are not over. One whose frames stay away for long is cancelled here."""
         with self._lock:
-            return sum(job.state not in _ENDED for job in self._jobs.values())
+            jobs = [job for job in self._jobs.values() if job.state not in _ENDED]
+        for job in jobs:
+            if job.state == wire.FitState.WAITS and time.monotonic() - job.touched > _FORGOTTEN:
+                self._stop(job)
+        return sum(job.state not in _ENDED for job in jobs)
 
     def close(self) -> None:
         """Cancel all jobs and wait for their processes' end."""
@@ -128,9 +156,28 @@ class FitJobs:
                 raise NoJobError(f"there is no job {number}")
             return self._jobs[number]
 
-    def _run(self, number: int, job: _Job) -> None:
+    def _waiting(self, number: int) -> _Job:
+        job = self._job(number)
+        job.touched = time.monotonic()
+        return job
+
+    def _words(self, request: wire.Fit, clip: str) -> list[str]:
+        words = [sys.executable, "-m", "deblur_engine", "fit", clip, "--json-events", "--device", self._device]
+        if request.out:
+            words += ["--out", request.out]
+        if request.preset:
+            words += ["--preset", request.preset]
+        if request.minutes:
+            words += ["--minutes", f"{request.minutes:g}"]
+        if self._threads is not None:
+            words += ["--threads", str(self._threads)]
+        if request.flags & wire.Fit.OVERWRITE:
+            words += ["--yes"]
+        return words
+
+    def _run(self, number: int, job: _Job, clip: str) -> None:
         job.process = subprocess.Popen(
-            job.words,
+            self._words(job.request, clip),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -158,6 +205,15 @@ class FitJobs:
                     outcome = event
         code = process.wait()
         reader.join(5)
+        try:
+            if code == 0 and job.frames is not None:
+                home = import_module(f"{__package__}.host_frames")
+                home.number_from(Path(str(outcome.get("model"))), job.frames.first or 0)
+        except Exception as error:
+            known = deliberate(error) or DeblurError(str(error))
+            code, outcome = int(known.exit_code), {"error": {"message": known.message, "hint": known.hint}}
+        if job.frames is not None:
+            job.frames.remove()
         with self._lock:
             self._finish(job, code, outcome, said)
         log.info("fit %d ends with code %d: %s", number, code, job.message or job.model)
@@ -188,9 +244,14 @@ class FitJobs:
             if job.state in _ENDED:
                 return
             job.cancelled = True
-        process = job.process
-        if process is None:
-            return
+        with job.lock:
+            process = job.process
+            if process is None:  # its frames were still to come
+                if job.frames is not None:
+                    job.frames.remove()
+                with self._lock:
+                    self._finish(job, int(ExitCode.CANCELLED), {}, [])
+                return
         process.terminate()
         killer = threading.Timer(_PATIENCE, process.kill)
         killer.daemon = True

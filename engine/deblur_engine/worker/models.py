@@ -259,6 +259,9 @@ class Models:
                 use.known = False
                 return use
         numbers = None if frames is None else range(frames.first, frames.last + 1, frames.step)
+        first = data.recipe.get("first_frame")
+        if isinstance(first, int):  # fitted to a host's own frames, in its numbers
+            numbers = range(first, first + data.frame_count)
         use = Use(loaded, None, numbers, "; ".join(notes), candidates)
         # Without the clip nobody knows which file number an image sequence begins with.
         use.known = frames is None or not any(mark in data.clip for mark in "#%@")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import logging.handlers
 import os
@@ -79,7 +80,8 @@ class Server:
         self._started = time.monotonic()
         self._desk: Desk | None = None
         self._desk_lock = threading.Lock()
-        self.jobs = FitJobs(device, threads)
+        tag = hashlib.blake2b(os.fsencode(meeting.lock), digest_size=6).hexdigest()
+        self.jobs = FitJobs(device, threads, tag)
 
     # -- from start to end -----------------------------------------------------------------------------------------
 
@@ -98,6 +100,7 @@ class Server:
             own = os.stat(self._meeting.socket).st_ino
             log.info("worker %d of deblur-engine %s serves %s", os.getpid(), __version__, self._meeting.socket)
             self._on_ready()
+            self.jobs.sweep()
             threading.Thread(target=self._show_life, name="deblur-alive", daemon=True).start()
             # Whoever connects next wants a frame soon; WELCOME need not wait for the libraries.
             threading.Thread(target=self._warm_up, name="deblur-warm-up", daemon=True).start()
@@ -122,7 +125,7 @@ class Server:
     def _over(self, stopped: Callable[[], bool], own: int) -> bool:
         with self._lock:
             busy = bool(self._clients)
-        if busy or self.jobs.running():
+        if self.jobs.running() or busy:
             self._last_seen = time.monotonic()
         if stopped():
             self.stop("stopped by a signal")
