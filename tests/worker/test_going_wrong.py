@@ -44,7 +44,7 @@ def spoken(worker: Served, *data: bytes) -> list[wire.Message]:
             raw.setblocking(False)
     with contextlib.suppress(GoneError):
         while True:
-            header, payload, _ = channel.receive(1.0)
+            header, payload, _ = channel.receive(0.5)
             answers.append(wire.parse(header.type, payload))
     channel.close()
     return answers

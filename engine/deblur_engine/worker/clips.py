@@ -148,6 +148,6 @@ def file_state(path: Path) -> tuple[int, int, int] | None:
     """What tells that a file is another one than before; None for what is no file, as a sequence's pattern."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns

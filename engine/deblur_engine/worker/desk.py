@@ -51,8 +51,8 @@ class Desk:
         use = self.models.use(request.model, request.clip)
         data, analysis = use.model.artifact.metadata, use.model.analysis
         return wire.ModelInfo(
-            model=str(use.model.path),
-            clip=use.clip,
+            model=wire.shortened(str(use.model.path)),
+            clip=wire.shortened(use.clip),
             width=data.width,
             height=data.height,
             frames=data.frame_count or (0 if analysis is None else analysis.frame_count),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,7 +102,7 @@ class Use:
         self.model, self.pictures, self.note = model, pictures, note
         self._watched = [(path, file_state(path)) for path in watched]
         self._numbers = numbers  # the frames that the model was fitted to, where those are not all
-        self._renderers: OrderedDict[tuple[int, int, float], Renderer] = OrderedDict()
+        self._renderers: OrderedDict[Hashable, Renderer] = OrderedDict()
         self._session: Session | None = None
         self._lock = threading.Lock()
         self.known = True  # whether the analysis is of this clip
@@ -138,7 +138,8 @@ class Use:
     ) -> Renderer:
         """The renderer for pictures of this size; ``scale`` as ``Analysis.placed`` takes it."""
         session = self.model.session()
-        key = (width, height, round(scale, 4))
+        analysis = self.model.analysis
+        key = (width, height, None if analysis is None else analysis.placed(width, height, scale))
         with self._lock:
             if session is not self._session:  # memory ran out on the one before
                 self._renderers.clear()
@@ -169,10 +170,6 @@ class Use:
             self.looks[key] = look
             while len(self.looks) > _MOST_LOOKS:
                 self.looks.popitem(last=False)
-
-    def close(self) -> None:
-        if self.pictures is not None:
-            self.pictures.close()
 
 
 @dataclass
@@ -207,16 +204,12 @@ class Models:
         with self._lock:
             place = self._uses.setdefault(key, _Place(threading.Lock()))
             self._uses.move_to_end(key)
-            dropped = [self._uses.popitem(last=False)[1] for _ in range(len(self._uses) - _MOST_USES)]
-        for old in dropped:
-            if old.value is not None:
-                old.value.close()
+            while len(self._uses) > _MOST_USES:
+                self._uses.popitem(last=False)
         with place.lock:
             use = place.value
-            stale = use is not None and (use.model is not loaded or use.changed())
-            if use is not None and stale:
-                use.close()
-            if use is None or stale:
+            if use is None or use.model is not loaded or use.changed():
+                # The one before is not closed: a frame in hand may still read from its clip.
                 use = place.value = self._open(loaded, clip)
             return use
 
@@ -246,7 +239,7 @@ class Models:
             named = bool(clip) and str(path) == clip
             try:
                 pictures = ClipPictures(path, self._pictures, frames)
-            except (DeblurError, OSError) as error:
+            except (DeblurError, OSError, ValueError) as error:  # a name that cannot be one, in a hostile model
                 if named:
                     notes.append(f"the clip cannot be read: {(deliberate(error) or BadInput(str(error))).message}")
                 continue

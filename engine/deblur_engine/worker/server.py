@@ -115,7 +115,8 @@ class Server:
                     time.sleep(_TICK)
                     continue
                 self._take(connection)
-            self._meeting.socket.unlink(missing_ok=True) if self._owns(own) else None
+            if self._owns(own):
+                self._meeting.socket.unlink(missing_ok=True)
         return self._why
 
     def stop(self, why: str) -> None:
@@ -148,7 +149,8 @@ class Server:
         with self._lock:
             clients = list(self._clients)
         for client in clients:
-            client.channel.shut() if not client.busy else None
+            if client.busy is None:
+                client.channel.shut()
         until = time.monotonic() + _LAST_FRAMES
         for client in clients:
             client.thread.join(max(0.0, until - time.monotonic()))
