@@ -155,6 +155,7 @@ def test_a_letterboxed_timeline_shows_the_clip_in_its_middle(client, shot, pictu
     off = np.abs(given[28:172] - full)[20:-20, 20:-20].mean()
     assert off < 0.35 * np.abs(full - plain)[20:-20, 20:-20].mean()
     assert np.abs(given[inside] - boxed[inside]).max() > 0.01
+    assert not given[:28].any() and not given[172:].any()
 
 
 def test_colours_that_the_host_has_changed_are_changed_in_the_references_too(client, shot, pictures) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -115,7 +116,7 @@ class Desk:
         strength, protect = float(request.strength), bool(request.flags & wire.Render.PROTECT)
         urgent = bool(request.flags & wire.Render.INTERACTIVE)
         scale = request.scale if 0 < request.scale < 1e4 else 0.0
-        picture = host[request.frame]
+        picture, analysis = host[request.frame], use.model.analysis
         if strength == 0:
             return wire.Rendered(wire.Rendered.UNCHANGED, 0, use.route, 0, 0, 0, _micros(started), "")
         renderer = use.renderer(request.width, request.height, scale, self._alignments, self._settings)
@@ -151,6 +152,8 @@ class Desk:
         if not unchanged and clean is not picture and not np.shares_memory(picture, out):
             broken = picture != clean
             out[broken] = picture[broken]
+        if not unchanged and analysis is not None:
+            _keep_bars(out, clean, analysis.placed(request.width, request.height, scale))
         flags = (wire.Rendered.UNCHANGED if unchanged else 0) | (wire.Rendered.NOTED if notes else 0)
         used = len(alignment.used)
         times = (_whole(waited), _whole(aligned), _whole(restored), _micros(started))
@@ -176,6 +179,19 @@ def _align(renderer: Renderer, gathered: Gathered, strength: float, protect: boo
     )
     assert found is not None  # ``gathered`` says that the frame is not left as it is
     return found
+
+
+def _keep_bars(out: Array, picture: Array, placed: tuple[float, float, float, float]) -> None:
+    """Where a timeline shows bars beside the clip, they stay what they are."""
+    left, top = (max(0, math.floor(side)) for side in placed[2:])
+    height, width = out.shape[:2]
+    for rows, columns in (
+        (slice(0, top), slice(None)),
+        (slice(height - top, height), slice(None)),
+        (slice(None), slice(0, left)),
+        (slice(None), slice(width - left, width)),
+    ):
+        out[rows, columns] = picture[rows, columns]
 
 
 def _whole(seconds: float) -> int:
