@@ -173,6 +173,8 @@ class FitJobs:
             words += ["--threads", str(self._threads)]
         if request.flags & wire.Fit.OVERWRITE:
             words += ["--yes"]
+        if request.flags & wire.Fit.FRAMES_FOLLOW:
+            words += ["--keep-references"]  # nothing else holds them when the fit is over
         return words
 
     def _run(self, number: int, job: _Job, clip: str) -> None:
