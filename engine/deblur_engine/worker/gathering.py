@@ -164,12 +164,18 @@ def _from_file(
         return place(found, *size, sized)
 
     gathered = Gathered(clean, position, FROM_FILE)
+    hint = use.hints.get(size, Hint())
     try:
         known = use.looks.get((position, size, mark))
-        hint = use.hints.get(size, Hint())
         offset, matches = known or find_frame(position, hint.offset, clean, own, _REACH)
     except Exception as error:
-        return _unreadable(gathered, error)
+        _unreadable(gathered, error)
+        # What the analysis tells of the frame still holds.
+        at = gathered.position = position + hint.offset
+        gathered.mark = ("alone", mark)
+        gathered.untouched = renderer.untouched(at, protect=protect)
+        gathered.pictures = lambda: {at: clean}
+        return gathered
     use.remember((position, size, mark), (offset, matches))
     if not matches:
         gathered.route = NO_REFERENCES
@@ -214,7 +220,7 @@ def _references(renderer: Renderer, position: int) -> int:
     return 0 if references is None else len(references(position))
 
 
-def _unreadable(gathered: Gathered, error: Exception) -> Gathered:
+def _unreadable(gathered: Gathered, error: Exception) -> None:
     """The clip has moved, or is damaged here: its frame is done without it, and that is said."""
     known = deliberate(error) or (BadInput(str(error)) if isinstance(error, FFmpegError | OSError) else None)
     if known is None or isinstance(known, OutOfMemory):
@@ -222,4 +228,3 @@ def _unreadable(gathered: Gathered, error: Exception) -> Gathered:
     gathered.route = NO_REFERENCES
     gathered.mark = ("alone", gathered.mark)
     gathered.notes.append(f"the clip cannot be read any more: {known.message}")
-    return gathered
