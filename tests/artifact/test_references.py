@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifact.conftest import metadata
@@ -118,6 +118,7 @@ def test_damaged_pictures_are_refused() -> None:
     assert references._jpeg_size(twice[:at] + twice[at : at + length] + twice[at:]) is None
 
 
+@settings(max_examples=20)
 @given(st.binary(max_size=120), st.sampled_from([".png", ".jpg"]), st.integers(0, 400))
 def test_changed_pictures_are_refused_or_of_their_size(noise: bytes, suffix: str, at: int) -> None:
     image = bytearray(cv2.imencode(suffix, np.full((48, 80, 3), 99, np.uint8))[1].tobytes())

@@ -103,6 +103,9 @@ def test_a_fit_that_fails_says_why(serve: Callable[..., Served], tmp_path: Path)
         job = client.ask(wire.Fit(str(black), "", "draft", 0.0, 0), wire.Job).job
         state = until(client, job, over)
         assert (state.state, state.code) == (FitState.FAILED, ExitCode.NO_BENEFIT) and state.message
+        job = client.ask(wire.Fit(str(black), "", "hasty", 0.0, 0), wire.Job).job
+        state = until(client, job, over)
+        assert (state.state, state.code) == (FitState.FAILED, ExitCode.USAGE) and "hasty" in state.message
 
 
 def test_a_fit_whose_process_dies_has_failed(serve: Callable[..., Served], shot: Shot, tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ class FitJobs:
                 event = json.loads(line)
                 if event.get("event") == "progress":
                     self._progress(job, event)
-                elif event.get("event") in ("result", "error"):
+                elif event.get("event") in ("result", "error") or "error" in event:  # words not understood: no event
                     outcome = event
         code = process.wait()
         reader.join(5)
