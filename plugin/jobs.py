@@ -65,8 +65,13 @@ def find_engine(environ=None):
 
 
 def model_beside(clip):
-    """Where a fit writes the model of a video file: CLIP.deblur.onnx beside it."""
-    return os.path.splitext(clip)[0] + ".deblur.onnx"
+    """Where a fit writes a clip's model: CLIP.deblur.onnx beside it, a sequence's without the number's field."""
+    folder, name = os.path.split(clip)
+    stem = os.path.splitext(name)[0]
+    for mark in ("#", "%", "@"):
+        if mark in stem:
+            stem = stem[: stem.index(mark)].rstrip("._- ")
+    return os.path.join(folder, (stem or os.path.basename(folder) or "clip") + ".deblur.onnx")
 
 
 def parse_event(line):

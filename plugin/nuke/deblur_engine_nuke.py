@@ -120,14 +120,11 @@ def fit(node):
     if clip.path in _running:
         nuke.message("This clip is being fitted already.")
         return None
-    overwrite = False
-    if clip.frames is None or not any(mark in os.path.basename(clip.path) for mark in _SEQUENCES):
-        model = jobs.model_beside(clip.path)
-        if os.path.exists(model):
-            if not nuke.ask("{} exists already. Fit it anew?\n(No: use it as it is.)".format(model)):
-                _apply(node, clip, model)
-                return None
-            overwrite = True
+    model = jobs.model_beside(clip.path)
+    overwrite = os.path.exists(model)
+    if overwrite and not nuke.ask("{} exists already. Fit it anew?\n(No: use it as it is.)".format(model)):
+        _apply(node, clip, model)
+        return None
     preset = node["deblur_preset"].value() if "deblur_preset" in node.knobs() else "standard"
     try:
         job = jobs.FitJob(clip.path, preset=preset, frames=clip.frames, overwrite=overwrite)

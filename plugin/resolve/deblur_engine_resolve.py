@@ -37,14 +37,13 @@ def main(resolve, fusion=None, bmd=None, preset="standard", say=print):
             raise Problem("This script runs from Resolve's menu: Workspace > Scripts.")
         item = item_under_playhead(resolve)
         path, frames = engine_clip(file_of(item))
-        model = None
-        existing = None if frames else jobs.model_beside(path)
-        if existing and os.path.exists(existing):
-            say("using {}: remove it to have it fitted anew".format(existing))
-            model = existing
+        model = jobs.model_beside(path)
+        if os.path.exists(model):
+            say("using {}: remove it to have it fitted anew".format(model))
         else:
             model = fit(path, frames, preset, fusion, bmd, say)
         if model is None:
+            say("deblur-engine: stopped; running it again resumes")
             return False
         apply(item, model, path)
     except (Problem, jobs.EngineMissing) as problem:

@@ -14,6 +14,7 @@ from engines import FITS, NEVER_ENDS, PLUGIN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deblur_engine.artifact import default_model_path
 from deblur_engine.cli.pace import SHARES
 from deblur_engine.cli.progress import Stream
 from deblur_engine.errors import ExitCode
@@ -96,6 +97,14 @@ def test_nested_garbage_is_no_event(jobs):
 # The program
 
 
+@pytest.mark.parametrize(
+    "clip",
+    ["/a/b.mov", "/a/b.c.mxf", "/a/b", "/a/s.####.exr", "/a/s_%04d.png", "/a/s-%d.png", "/a/####.exr", "/a/#1.mov"],
+)
+def test_models_lie_where_a_fit_writes_them(jobs, clip):
+    assert jobs.model_beside(clip) == str(default_model_path(clip))
+
+
 def test_the_engine_is_looked_for_in_order(jobs, tmp_path, monkeypatch):
     def program(name):
         path = tmp_path / name / "deblur-engine"
@@ -167,7 +176,7 @@ def test_garbage_between_events_is_passed_over(jobs, engine):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("event('error', error={'message': 'no sharp frames', 'hint': 'probe it'}); sys.exit(4)", "no sharp frames\nprobe"),
+        ("event('error', error={'message': 'no sharp frames', 'hint': 'probe'}); sys.exit(4)", "no sharp frames\npro"),
         ("sys.stderr.write('Traceback\\nImportError: numpy\\n'); sys.exit(1)", "ImportError: numpy"),
         ("os.kill(os.getpid(), 9)", "code -9"),
         ("sys.exit(0)", "code 0"),  # no result was said: that is no success

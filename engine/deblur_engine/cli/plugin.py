@@ -12,7 +12,14 @@ from ..errors import ExitCode, UsageError
 from . import engine, options, showing
 from .session import Session
 
-_Part = Literal["bundle", "nuke", "resolve"]
+_PartName = Literal["bundle", "nuke", "resolve"]  # as in hosts.parts, which is not imported for --help
+_ALL: tuple[_PartName, ...] = ("bundle", "nuke", "resolve")
+_ONLY: dict[str, tuple[_PartName, ...]] = {
+    "bundle": ("bundle",),
+    "scripts": ("nuke", "resolve"),
+    "nuke": ("nuke",),
+    "resolve": ("resolve",),
+}
 
 
 def plugin(
@@ -29,7 +36,9 @@ def plugin(
     resolve: Annotated[
         Path | None, typer.Option("--resolve", metavar="DIR", help="Resolve's Fusion/Scripts, if Resolve is there.")
     ] = None,
-    only: Annotated[list[_Part] | None, typer.Option("--only", help="Only this part; may be given again.")] = None,
+    only: Annotated[
+        Literal["bundle", "scripts", "nuke", "resolve"] | None, typer.Option("--only", help="Only this part of it.")
+    ] = None,
     program: Annotated[
         Path | None, typer.Option("--engine", metavar="PATH", help="The program that editors start; this one if left.")
     ] = None,
@@ -43,7 +52,7 @@ def plugin(
     Examples:
       deblur-engine plugin install
       deblur-engine plugin install --dir ~/ofx --nuke ~/.nuke
-      sudo deblur-engine plugin install --only bundle
+      sudo deblur-engine plugin install --only bundle; deblur-engine plugin install --only scripts
       deblur-engine plugin status
       deblur-engine plugin remove
 
@@ -64,7 +73,7 @@ def plugin(
                 exit_code=ExitCode.DONE if state.works else ExitCode.INTERNAL,
             )
             return
-        parts = tuple(only or ("bundle", "nuke", "resolve"))
+        parts = _ONLY[only] if only else _ALL
         if action == "install":
             changes = engine.install_plugin(
                 ofx=folder, nuke=nuke, resolve=resolve, engine=program, parts=parts, dry_run=dry_run

@@ -88,14 +88,15 @@ class Part:
         if before is not None:
             notes: dict[str, Any] = dict(before.notes)
         else:
-            notes = {"made_hook": self.hook is not None and not self.hook.exists()}
+            made = self.hook is not None and not self.hook.exists()
+            notes = {"made_hook": made, "made_hook_folder": made and not self._hook_folder.is_dir()}
         owned.place(self.folder, contents, self.manifest, version, notes)
         if self.hook is None:
             return
         if self.name == "nuke":
             startup_line.add_line(self.hook, _NUKE_LINE)
             return
-        self.hook.parent.mkdir(exist_ok=True)
+        self._hook_folder.mkdir(exist_ok=True)
         partial = self.hook.with_name(self.hook.name + ".partial")
         partial.write_text(_launcher(self.folder), encoding="ascii")
         os.replace(partial, self.hook)
@@ -109,11 +110,18 @@ class Part:
                 startup_line.remove_line(self.hook, made=made)
             else:
                 self.hook.unlink()
+                if manifest is not None and manifest.notes.get("made_hook_folder"):
+                    with contextlib.suppress(OSError):  # others have put something there
+                        self._hook_folder.rmdir()
         return owned.take_away(self.folder, self.manifest)
 
     @property
     def _engine_line(self) -> str:
         return "Contents/Resources/engine" if self.name == "bundle" else "engine"
+
+    @property
+    def _hook_folder(self) -> Path:
+        return self.folder.parent if self.hook is None else self.hook.parent
 
     @property
     def _wanted(self) -> tuple[str, ...]:
