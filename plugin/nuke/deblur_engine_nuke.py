@@ -13,6 +13,9 @@ import nuke
 CLASS = "OFXorg.deblur-engine.DeblurEngine_v1"
 """Nuke's name for an OpenFX effect: OFX, its identifier, its major version."""
 
+CLASSES = (CLASS, CLASS.lower())
+"""Scripts that mix effects of many makers show identifiers in lower case only: Nuke may turn them into it."""
+
 PRESETS = ("draft", "standard", "high")
 _FARTHEST = 1000  # nodes between the effect and its Read
 _SEQUENCES = ("#", "%")
@@ -33,13 +36,17 @@ jobs = _load_jobs()
 
 def create():
     """Menu command: the effect below the selected node, with its controls. Returns the node, or None."""
-    try:
-        node = nuke.createNode(CLASS)
-    except RuntimeError as error:
-        nuke.message("The effect is not installed ({}).\nRun: deblur-engine plugin install".format(error))
-        return None
-    equip(node)
-    return node
+    problem = None
+    for name in CLASSES:
+        try:
+            node = nuke.createNode(name)
+        except RuntimeError as error:
+            problem = problem or error
+            continue
+        equip(node)
+        return node
+    nuke.message("The effect is not installed ({}).\nRun: deblur-engine plugin install".format(problem))
+    return None
 
 
 def equip_created():

@@ -5,4 +5,5 @@ import deblur_engine_nuke
 import nuke
 
 nuke.menu("Nodes").addMenu("Deblur").addCommand("Deblur clip", "deblur_engine_nuke.create()")
-nuke.addOnUserCreate(deblur_engine_nuke.equip_created, nodeClass=deblur_engine_nuke.CLASS)
+for name in deblur_engine_nuke.CLASSES:
+    nuke.addOnUserCreate(deblur_engine_nuke.equip_created, nodeClass=name)

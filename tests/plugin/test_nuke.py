@@ -27,8 +27,9 @@ def make(nuke, nuke_script, tmp_path):
     return graph
 
 
-def test_the_menu_makes_the_effect_with_its_controls_once(nuke, nuke_script):
-    nuke.classes[nuke_script.CLASS] = EFFECT
+@pytest.mark.parametrize("lower", [False, True])
+def test_the_menu_makes_the_effect_with_its_controls_once(nuke, nuke_script, lower):
+    nuke.classes[nuke_script.CLASS.lower() if lower else nuke_script.CLASS] = EFFECT
     runpy.run_path(str(PLUGIN / "nuke" / "init.py"))
     runpy.run_path(str(PLUGIN / "nuke" / "menu.py"))
     command = nuke.menu_nodes.menus["Deblur"].commands["Deblur clip"]
