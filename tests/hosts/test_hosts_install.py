@@ -210,7 +210,16 @@ def test_a_folder_that_refuses_says_what_to_do(machine, monkeypatch, number):
     monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
     with pytest.raises(OutputError, match="no permission to write") as caught:
         install_plugin()
-    assert "sudo" in caught.value.hint and "--dir" in caught.value.hint and "OFX_PLUGIN_PATH" in caught.value.hint
+    assert f"{machine.engine} plugin install --only bundle" in caught.value.hint
+    assert "--dir" in caught.value.hint and "OFX_PLUGIN_PATH" in caught.value.hint
+
+
+def test_removing_without_permission_says_what_to_do(machine, monkeypatch):
+    install_plugin()
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(errno.EACCES, "denied")))
+    with pytest.raises(OutputError, match="no permission to write") as caught:
+        remove_plugin()
+    assert "plugin remove --only bundle" in caught.value.hint
 
 
 def test_a_dry_run_does_nothing(machine, snapshot):

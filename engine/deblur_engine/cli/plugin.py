@@ -52,7 +52,8 @@ def plugin(
     Examples:
       deblur-engine plugin install
       deblur-engine plugin install --dir ~/ofx --nuke ~/.nuke
-      sudo deblur-engine plugin install --only bundle; deblur-engine plugin install --only scripts
+      sudo "$(which deblur-engine)" plugin install --only bundle
+      deblur-engine plugin install --only scripts
       deblur-engine plugin status
       deblur-engine plugin remove
 

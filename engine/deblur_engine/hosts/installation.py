@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import errno
+import os
+import shlex
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from .. import __version__
-from ..errors import OutputError
+from ..errors import OutputError, UsageError
 from . import places
 from .parts import Part, PartName, bundle_part, nuke_part, resolve_part
 
@@ -57,7 +59,7 @@ def install_plugin(
         if part.is_current(contents, __version__):
             action = "unchanged"
         elif not dry_run:
-            with _worded(part):
+            with _worded(part, "install"):
                 part.place(contents, __version__)
         changes.append(Change(part.name, action, part.folder, __version__))
     return changes
@@ -79,7 +81,7 @@ def remove_plugin(
             continue
         kept: list[Path] = []
         if not dry_run:
-            with _worded(part):
+            with _worded(part, "remove"):
                 kept = part.take_away()
         version = manifest.version if manifest is not None else ""
         changes.append(Change(part.name, "removed", part.folder, version, tuple(kept)))
@@ -115,7 +117,7 @@ def _absolute(folder: Path) -> Path:
 
 
 @contextmanager
-def _worded(part: Part) -> Iterator[None]:
+def _worded(part: Part, verb: str) -> Iterator[None]:
     """What the system has against writing there, with what to do about it."""
     try:
         yield
@@ -125,9 +127,18 @@ def _worded(part: Part) -> Iterator[None]:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         option = {"bundle": "--dir", "nuke": "--nuke", "resolve": "--resolve"}[part.name]
-        hint = (
-            f"run it with sudo (as administrator on Windows) and --only {part.name}, or choose a folder with {option}"
-        )
-        if part.name == "bundle":
-            hint += " and set OFX_PLUGIN_PATH to it"
+        if os.name == "nt":
+            hint = "quit the editors that use it and try again as administrator"
+        else:
+            # By its path: sudo searches other folders than the user's shell.
+            hint = f"sudo {shlex.quote(_this_program())} plugin {verb} --only {part.name}"
+        if verb == "install":
+            hint += f"; or choose a folder with {option}"
+            hint += " and set OFX_PLUGIN_PATH to it" if part.name == "bundle" else ""
         raise OutputError(f"no permission to write {part.folder.parent}", hint=hint) from error
+
+
+def _this_program() -> str:
+    with suppress(UsageError):
+        return str(places.engine_executable())
+    return "deblur-engine"
