@@ -16,7 +16,7 @@ CLASS = "OFXorg.deblur-engine.DeblurEngine_v1"
 CLASSES = (CLASS, CLASS.lower())
 """Scripts that mix effects of many makers show identifiers in lower case only: Nuke may turn them into it."""
 
-PRESETS = ("draft", "standard", "high")
+PRESETS = ("draft", "standard", "high")  # the options of the effect's own knob "preset"
 _FARTHEST = 1000  # nodes between the effect and its Read
 _SEQUENCES = ("#", "%")
 _running = {}  # clip -> job: a clip is fitted once at a time
@@ -59,8 +59,6 @@ def equip(node):
     if "deblur_fit" in node.knobs():
         return
     node.addKnob(nuke.Tab_Knob("deblur_tab", "Fit"))
-    node.addKnob(nuke.Enumeration_Knob("deblur_preset", "preset", list(PRESETS)))
-    node["deblur_preset"].setValue("standard")
     command = "import deblur_engine_nuke; deblur_engine_nuke.fit(nuke.thisNode())"
     node.addKnob(nuke.PyScript_Knob("deblur_fit", "Fit this clip", command))
 
@@ -132,7 +130,8 @@ def fit(node):
     if overwrite and not nuke.ask("{} exists already. Fit it anew?\n(No: use it as it is.)".format(model)):
         _apply(node, clip, model)
         return None
-    preset = node["deblur_preset"].value() if "deblur_preset" in node.knobs() else "standard"
+    preset = node["preset"].value() if "preset" in node.knobs() else None
+    preset = preset if preset in PRESETS else "standard"
     try:
         job = jobs.FitJob(clip.path, preset=preset, frames=clip.frames, overwrite=overwrite)
     except jobs.EngineMissing as error:

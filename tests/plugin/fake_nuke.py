@@ -187,9 +187,6 @@ class FakeNuke(ModuleType):
     def Tab_Knob(self, name: str, label: str) -> Knob:  # noqa: N802
         return Knob(self, name, "", label)
 
-    def Enumeration_Knob(self, name: str, label: str, values: list[str]) -> Knob:  # noqa: N802
-        return Knob(self, name, values[0], label)
-
     def PyScript_Knob(self, name: str, label: str, command: str) -> Knob:  # noqa: N802
         compile(command, name, "exec")
         return Knob(self, name, command, label)

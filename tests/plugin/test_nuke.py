@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 
 import pytest
 from engines import FITS, NEVER_ENDS, PLUGIN
 from fake_nuke import Node
 
-EFFECT = {"model": "", "clip": "", "firstFrame": 0}
+EFFECT = {"model": "", "clip": "", "firstFrame": 0, "preset": "standard"}
 MOVIE = {"first": 1, "last": 44, "origfirst": 1, "origlast": 44, "frame": "", "frame_mode": "expression"}
 
 
@@ -35,8 +36,7 @@ def test_the_menu_makes_the_effect_with_its_controls_once(nuke, nuke_script, low
     command = nuke.menu_nodes.menus["Deblur"].commands["Deblur clip"]
     exec(command, {"deblur_engine_nuke": nuke_script})
     (node,) = nuke.created
-    assert set(node.knobs()) == {*EFFECT, "deblur_tab", "deblur_preset", "deblur_fit"}
-    assert node["deblur_preset"].value() == "standard"
+    assert set(node.knobs()) == {*EFFECT, "deblur_tab", "deblur_fit"}
 
 
 def test_without_the_effect_it_says_what_to_do(nuke, nuke_script):
@@ -47,7 +47,7 @@ def test_without_the_effect_it_says_what_to_do(nuke, nuke_script):
 def test_a_fit_sets_the_model_in_the_main_thread(nuke, nuke_script, make, engine, tmp_path):
     engine(FITS)
     node = make()
-    node["deblur_preset"].setValue("draft")
+    node["preset"].setValue("draft")
     nuke.this = node
     scope = {"nuke": nuke}
     exec(node["deblur_fit"].value(), scope)  # the button
@@ -169,3 +169,13 @@ def test_the_fake_refuses_what_nuke_refuses(nuke, nuke_script, make):
         node["missing"]
     with pytest.raises(TypeError):
         node["firstFrame"].setValue("1")
+
+
+def test_the_controls_that_scripts_set_are_the_effects():
+    table = PLUGIN.parent / "ofx_bridge" / "params.h"
+    if not table.exists():
+        pytest.skip("this tree has no effect")
+    controls = dict(re.findall(r'^ *{"(\w+)", Kind::(\w+),', table.read_text(encoding="utf-8"), re.MULTILINE))
+    assert {name: controls.get(name) for name in EFFECT} == {
+        "model": "path", "clip": "path", "firstFrame": "whole", "preset": "choice"
+    }  # fmt: skip
