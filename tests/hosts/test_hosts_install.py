@@ -210,7 +210,8 @@ def test_a_folder_that_refuses_says_what_to_do(machine, monkeypatch, number):
     monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
     with pytest.raises(OutputError, match="no permission to write") as caught:
         install_plugin()
-    assert f"{machine.engine} plugin install --only bundle" in caught.value.hint
+    assert f"sudo {machine.engine} plugin install --only bundle --dir " in caught.value.hint
+    assert machine.ofx.name in caught.value.hint
     assert "--dir" in caught.value.hint and "OFX_PLUGIN_PATH" in caught.value.hint
 
 

@@ -131,9 +131,10 @@ def _worded(part: Part, verb: str) -> Iterator[None]:
             hint = "quit the editors that use it and try again as administrator"
         else:
             # By its path: sudo searches other folders than the user's shell.
-            hint = f"sudo {shlex.quote(_this_program())} plugin {verb} --only {part.name}"
+            words = [_this_program(), "plugin", verb, "--only", part.name, option, str(part.folder.parent)]
+            hint = f"sudo {shlex.join(words)}"
         if verb == "install":
-            hint += f"; or choose a folder with {option}"
+            hint += f"; or choose another folder with {option}"
             hint += " and set OFX_PLUGIN_PATH to it" if part.name == "bundle" else ""
         raise OutputError(f"no permission to write {part.folder.parent}", hint=hint) from error
 
