@@ -16,6 +16,7 @@ from pathlib import Path
 import pybind11
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 
@@ -65,9 +66,20 @@ class CMakeBuild(build_ext):
         subprocess.run([cmake, "--install", str(build), "--config", "Release", "--prefix", str(target)], check=True)
 
 
+class BuildWithScripts(build_py):
+    """Takes plugin/ along as deblur_engine/plugin_files; an editable install finds it in the checkout."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / "deblur_engine" / "plugin_files"
+            shutil.rmtree(target, ignore_errors=True)  # a file that has gone must not stay from an earlier build
+            shutil.copytree(ROOT / "plugin", target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
 # The build front end installs what is named here before it builds: a machine without CMake gets it from the registry.
 setup(
     ext_modules=[Extension("deblur_engine._ops", sources=[])],
-    cmdclass={"build_ext": CMakeBuild},
+    cmdclass={"build_ext": CMakeBuild, "build_py": BuildWithScripts},
     setup_requires=[] if machine_cmake() else ["cmake>=3.25"],
 )

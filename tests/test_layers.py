@@ -27,7 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "worker": GROUND | {"ops", "media", "analysis", "artifact", "rendering"},
     "batch": GROUND | {"media", "analysis", "artifact", "fitting", "rendering"},
     "doctor": GROUND | {"ops", "media", "artifact", "rendering"},
-    "cli": GROUND | {"ops", "media", "analysis", "artifact", "fitting", "rendering", "worker", "batch", "doctor"},
+    "hosts": GROUND,
+    "cli": GROUND
+    | {"hosts", "ops", "media", "analysis", "artifact", "fitting", "rendering", "worker", "batch", "doctor"},
     "__main__": {"cli"},
     "__init__": {"analysis", "fitting", "rendering"},  # for type checkers only: the real imports are lazy
 }

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..batch import run_clip as run_clip
     from ..doctor import examine as examine
     from ..fitting import fit as fit
+    from ..hosts import install_plugin as install_plugin
+    from ..hosts import plugin_status as plugin_status
+    from ..hosts import remove_plugin as remove_plugin
     from ..rendering import render as render
     from ..worker.meeting import Meeting as Meeting
     from ..worker.server import Server as Server
@@ -44,6 +47,9 @@ _HOME = {
     "run_clip": "batch",
     "examine": "doctor",
     "fit": "fitting",
+    "install_plugin": "hosts",
+    "remove_plugin": "hosts",
+    "plugin_status": "hosts",
     "render": "rendering",
     "Meeting": "worker.meeting",
     "Server": "worker.server",

@@ -9,7 +9,7 @@ __all__ = ["MEANING", "epilog"]
 
 MEANING: dict[ExitCode, str] = {
     ExitCode.DONE: "done",
-    ExitCode.INTERNAL: "a fault of deblur-engine (please report it); doctor: something does not work",
+    ExitCode.INTERNAL: "a fault of deblur-engine (please report it); doctor, plugin status: something does not work",
     ExitCode.USAGE: "an option or argument that cannot be meant",
     ExitCode.BAD_INPUT: "a clip that cannot be read or cannot be worked on",
     ExitCode.NO_BENEFIT: "no sharp frames to learn from, or nothing to deblur",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..batch import BatchResult, ClipOutcome, ClipRun, Forecast
     from ..doctor import Report
     from ..fitting import FitResult
+    from ..hosts import Change, State
     from ..rendering import RenderResult
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "fit_summary",
     "forecast",
     "outcome_line",
+    "plugin_changes",
+    "plugin_state",
     "render_data",
     "render_summary",
     "run_data",
@@ -151,6 +154,25 @@ def doctor_table(report: Report) -> Table:
         rows.append([check.name, _state(check.state), check.found])
         if check.advice and check.state != "ok":
             rows.append(["", "", f"-> {check.advice}"])
+    return table(rows)
+
+
+def plugin_changes(changes: Sequence[Change]) -> Table:
+    """What was done to each part of the plug-in."""
+    return table([change.part, change.action, change.path, change.version] for change in changes)
+
+
+def plugin_state(state: State) -> Table:
+    """Each part that is installed; under it what is wrong or worth knowing."""
+    if not state.found:
+        return table([["nothing is installed"]])
+    rows: list[list[object]] = []
+    for each in state.found:
+        name = "failed" if each.problems else "note" if each.notes else "ok"
+        engine = f"starts {each.engine} ({each.engine_version or 'no answer'})" if each.engine else ""
+        rows.append([each.part, _state(name), f"{each.path} {each.version}".rstrip()])
+        rows += [["", "", line] for line in filter(None, [engine])]
+        rows += [["", "", f"-> {line}"] for line in (*each.problems, *each.notes)]
     return table(rows)
 
 
