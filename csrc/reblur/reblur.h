@@ -140,8 +140,8 @@ DEBLUR_FN V mean_along(const Path& p, int x, int y, int w, int h, const Read& re
             upper_left = upper_left + read(bx0, by0), upper_right = upper_right + read(bx1, by0);
             lower_left = lower_left + read(bx0, by1), lower_right = lower_right + read(bx1, by1);
         }
-        left = left + (upper_left * (ax.near * ay.near) + lower_left * (ax.near * ay.far));
-        right = right + (upper_right * (ax.far * ay.near) + lower_right * (ax.far * ay.far));
+        left = left + (upper_left * ay.near + lower_left * ay.far) * ax.near;
+        right = right + (upper_right * ay.near + lower_right * ay.far) * ax.far;
     }
     V sum = left + right;
     if (!Bends && p.samples % 2 != 0) sum = sum + read(x, y);

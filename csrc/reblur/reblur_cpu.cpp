@@ -5,6 +5,10 @@
 #include "reblur_loops.h"
 #include "simd.h"
 
+#if defined(__GNUC__) && defined(__AVX__)
+#include <immintrin.h>
+#endif
+
 namespace deblur {
 namespace {
 
@@ -156,6 +160,17 @@ DEBLUR_FN f8 spread(f8 v) {
 }
 #endif
 
+// Eight floats, the second four first.
+DEBLUR_FN f8 load_swapped(const float* p) {
+#if defined(__GNUC__) && defined(__AVX__)
+    // A shuffle would wait for the one port that can do it.
+    const __m256 second = _mm256_castps128_ps256(_mm_loadu_ps(p + 4));
+    return reinterpret_cast<f8>(_mm256_insertf128_ps(second, _mm_loadu_ps(p), 1));
+#else
+    return halves_swapped(load<f8>(p));
+#endif
+}
+
 // ---- Paths
 
 struct Paths {
@@ -226,26 +241,24 @@ DEBLUR_FN void find_taps(const Paths& p, int first, int i, int row, Taps& to) {
 #endif
 }
 
-// mean_along's sums for one moment, or a pair of them, of pixel J of eight. A pixel and its right neighbour lie side
-// by side in memory: one vector of eight reads both.
+// mean_along's sums for one moment, or a pair of them, of pixel J of eight, whose columns weigh `across`. A pixel and
+// its right neighbour lie side by side in memory: one vector of eight reads both.
 template <bool Bends, int J>
-DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, const f8* upper, const f8* lower, f8* sum) {
+DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, f8 across, f8* sum) {
     const float* ahead = linear + J * 4 + taps.offset[J];
     f8 above = load<f8>(ahead), below = load<f8>(ahead + row);
     if constexpr (!Bends) {
         const float* behind = linear + (J - 1) * 4 - taps.offset[J];
-        above = above + halves_swapped(load<f8>(behind)), below = below + halves_swapped(load<f8>(behind - row));
+        above = above + load_swapped(behind), below = below + load_swapped(behind - row);
     }
-    sum[J] = sum[J] + (above * spread<J % 4>(upper[J / 4]) + below * spread<J % 4>(lower[J / 4]));
+    sum[J] = sum[J] + (above * taps.upper[J] + below * taps.lower[J]) * across;
 }
 
 template <bool Bends, size_t... J>
 DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, f8* sum, std::index_sequence<J...>) {
     const f8 left = load<f8>(taps.left), right = load<f8>(taps.right);
-    const f8 above = load<f8>(taps.upper), below = load<f8>(taps.lower);
-    const f8 upper[2] = {first_halves(left * above, right * above), second_halves(left * above, right * above)};
-    const f8 lower[2] = {first_halves(left * below, right * below), second_halves(left * below, right * below)};
-    (add_taps<Bends, J>(linear, row, taps, upper, lower, sum), ...);
+    const f8 across[2] = {first_halves(left, right), second_halves(left, right)};
+    (add_taps<Bends, J>(linear, row, taps, spread<J % 4>(across[J / 4]), sum), ...);
 }
 
 template <bool Bends, size_t... J>

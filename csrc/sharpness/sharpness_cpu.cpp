@@ -74,16 +74,24 @@ void read_pixels(const Picture<const void>& p, int64_t n, int64_t y, int64_t beg
     }
 }
 
-// Asks for the next block's lines, `ahead` values from this one's (0: they are not known yet). A block is many short
-// stretches of memory, which a processor does not foresee by itself.
+// Asks for lines that are due later, `ahead` values from this block's (0: they are not known yet). A block is many
+// short stretches of memory, which a processor does not foresee by itself. To the L2 cache, which can wait for more of
+// them at once than the L1.
 template <class L>
-DEBLUR_FN void prefetch_next(const L* const* line, int64_t x, int64_t ahead) {
+DEBLUR_FN void prefetch_later(const L* const* line, int64_t x, int64_t ahead) {
 #if defined(__GNUC__)
     if (ahead != 0)
-        for (int r = 2; r < kBlockRows + 2; ++r) __builtin_prefetch(line[r] + x + ahead);
+        for (int r = 2; r < kBlockRows + 2; ++r) __builtin_prefetch(line[r] + x + ahead, 0, 2);
 #else
     (void)line, (void)x, (void)ahead;
 #endif
+}
+
+// So many whole blocks ahead that memory, which answers late, keeps up, and the L2 cache can hold them.
+template <class L>
+DEBLUR_FN int64_t lines_ahead(int64_t width) {
+    const int64_t block = width * kBlockRows * static_cast<int64_t>(sizeof(L)), blocks = (64 << 10) / block;
+    return kBlockRows * (blocks > 1 ? blocks : 1);
 }
 
 // ---- The energy of a block: `line` are its lines, and one more above and below, each at the first of `count` pixels.
@@ -144,7 +152,7 @@ DEBLUR_FN FloatLanes add_steps(const float* const* line, int rows, int64_t begin
 template <Measure M>
 void add_tiles(const float* const* line, int64_t ahead, int64_t tile, int64_t tiles, double (*sums)[kSums]) {
     for (int64_t i = 0; i < tiles; ++i) {
-        for (int64_t x = i * tile; x < (i + 1) * tile; x += kLanes) prefetch_next(line, x, ahead);
+        for (int64_t x = i * tile; x < (i + 1) * tile; x += kLanes) prefetch_later(line, x, ahead);
         const FloatLanes lanes = add_steps<M, kBlockRows>(line, kBlockRows, i * tile, (i + 1) * tile, FloatLanes());
         float both[kLanes], folded[kSums];
         for (int j = 0; j < kVectors; ++j) store(both + j * kFloats, lanes.of[0][j] + lanes.of[1][j]);
@@ -200,6 +208,26 @@ DEBLUR_FN Words first(Pairs v) { return reinterpret_cast<Words>(v & 0xff); }
 DEBLUR_FN Words second(Pairs v) { return reinterpret_cast<Words>(v >> 8); }
 #endif
 
+// Of each two pixels the first less four times the second (as bytes 1 and -4), and the other way about.
+#if defined(__AVX2__)
+DEBLUR_FN Words first_less(Pairs v) {
+    return reinterpret_cast<Words>(_mm256_maddubs_epi16(reinterpret_cast<__m256i>(v), _mm256_set1_epi16(-0x03ff)));
+}
+DEBLUR_FN Words second_less(Pairs v) {
+    return reinterpret_cast<Words>(_mm256_maddubs_epi16(reinterpret_cast<__m256i>(v), _mm256_set1_epi16(0x01fc)));
+}
+#elif defined(__SSSE3__)
+DEBLUR_FN Words first_less(Pairs v) {
+    return reinterpret_cast<Words>(_mm_maddubs_epi16(reinterpret_cast<__m128i>(v), _mm_set1_epi16(-0x03ff)));
+}
+DEBLUR_FN Words second_less(Pairs v) {
+    return reinterpret_cast<Words>(_mm_maddubs_epi16(reinterpret_cast<__m128i>(v), _mm_set1_epi16(0x01fc)));
+}
+#else
+DEBLUR_FN Words first_less(Pairs v) { return first(v) - (second(v) << 2); }
+DEBLUR_FN Words second_less(Pairs v) { return second(v) - (first(v) << 2); }
+#endif
+
 // The sums of the squares of neighbours.
 DEBLUR_FN Ints squares(Words v) {
 #if defined(__AVX2__)
@@ -228,9 +256,8 @@ DEBLUR_FN Ints laplacian_step(const uint8_t* const* line, int rows, int64_t x, i
     for (int r = 0; r < (ROWS ? ROWS : rows); ++r) {
         next = pairs_at(line[r + 2] + x);
         const Words below_first = first(next), below_second = second(next);
-        const Words left = first(pairs_at(line[r + 1] + x - 1)), right = second(pairs_at(line[r + 1] + x + 1));
-        Words v = (above_first + below_first) + (left + here_second) - (here_first << 2);
-        Words w = (above_second + below_second) + (here_first + right) - (here_second << 2);
+        Words v = (above_first + below_first) + (first_less(pairs_at(line[r + 1] + x - 1)) + here_second);
+        Words w = (above_second + below_second) + (second_less(pairs_at(line[r + 1] + x + 1)) + here_first);
         if constexpr (!WHOLE) v &= use_first, w &= use_second;
         energy += squares(v);
         energy += squares(w);
@@ -263,7 +290,7 @@ void add_tiles(const uint8_t* const* line, int64_t ahead, int64_t tile, int64_t 
             const int64_t end = x + kMost < (i + 1) * tile ? x + kMost : (i + 1) * tile;
             Ints energy = {};
             for (; x < end; x += kBytes) {
-                prefetch_next(line, x, ahead);
+                prefetch_later(line, x, ahead);
                 energy = laplacian_step<kBlockRows, true>(line, kBlockRows, x, kBytes, energy);
             }
             int32_t parts[kBytes / 4];
@@ -367,7 +394,7 @@ void some_tiles(const SharpnessTask& t, int64_t n, int64_t ty, int64_t tx, int64
             }
             line[r] = to;
         }
-        add_block<M, L>(line, rows, direct ? kBlockRows * p.sh : 0, x1 - x0, t.tile, tiles, sums);
+        add_block<M, L>(line, rows, direct ? lines_ahead<L>(p.w) * p.sh : 0, x1 - x0, t.tile, tiles, sums);
     }
     for (int64_t i = 0; i < tiles; ++i) {
         const int64_t begin = x0 + i * t.tile, end = begin + t.tile < p.w ? begin + t.tile : p.w;

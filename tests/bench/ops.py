@@ -2,7 +2,7 @@
 """How fast the native ops are beside OpenCV, torch and NumPy doing the same, in one run.
 
     python tests/bench/ops.py [--op warp,blend] [--size 1920x1080] [--threads 1,2] [--rounds 15] [--device cuda]
-                              [--json out.json]
+                              [--cpu-time] [--json out.json]
 
 Each pair is timed in turns, so that a machine's moods fall on both; a figure is the median of its rounds, the ratio
 the peer's median over ours. Where the peer is a plain copy, of data that no cache holds, what it reads and writes a
@@ -53,6 +53,13 @@ def on_host(work: Work) -> float:
     return (time.perf_counter() - begin) * 1e3
 
 
+def on_processor(work: Work) -> float:
+    """Time that the process had a processor: of work on one thread, whatever else the machine does meanwhile."""
+    begin = time.process_time()
+    work()
+    return (time.process_time() - begin) * 1e3
+
+
 def on_device(work: Work) -> float:
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     torch.cuda.synchronize()
@@ -83,14 +90,19 @@ def copy_bytes_per_ms() -> float:
 
 
 def measure_host(
-    width: int, height: int, threads: int, rounds: int, names: Collection[str] = tuple(PAIRS)
+    width: int,
+    height: int,
+    threads: int,
+    rounds: int,
+    names: Collection[str] = tuple(PAIRS),
+    clock: Callable[[Work], float] = on_host,
 ) -> list[Row]:
     cv2.setNumThreads(threads)
     torch.set_num_threads(threads)
     rows = []
     for pairs in names:
         for (op, peer), (ours, theirs, *share) in PAIRS[pairs].host_pairs(width, height, threads).items():
-            ours_ms, peer_ms = in_turns(ours, theirs, rounds, on_host)
+            ours_ms, peer_ms = in_turns(ours, theirs, rounds, clock)
             rows.append(Row(op, peer, threads, ours_ms, peer_ms, share[0] * peer_ms / ours_ms if share else None))
     return rows
 
@@ -128,6 +140,7 @@ def main() -> int:
     parser.add_argument("--threads", default="1,2", help="threads of both sides, one table part each")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--cpu-time", action="store_true", help="one thread's processor time, for a busy machine")
     parser.add_argument("--json", type=Path, help="also write the rows here")
     options = parser.parse_args()
     names = options.op.split(",")
@@ -142,7 +155,10 @@ def main() -> int:
         title = f"{torch.cuda.get_device_name()}, {width} x {height}"
     else:
         counts = [int(text) for text in options.threads.split(",")]
-        rows = [row for threads in counts for row in measure_host(width, height, threads, options.rounds, names)]
+        if options.cpu_time and counts != [1]:
+            parser.error("--cpu-time: is for --threads 1")
+        clock = on_processor if options.cpu_time else on_host
+        rows = [row for n in counts for row in measure_host(width, height, n, options.rounds, names, clock)]
         title = f"{ops.build_info()['instruction_set']}, {width} x {height}, medians of {options.rounds} rounds"
     show(rows, title)
     if options.json is not None:

@@ -107,6 +107,7 @@ results += [ops.sharpness(image.astype(np.float16) * 2 - 1, 7), ops.sharpness((i
 codes = (image * 255).astype(np.uint8)
 for m in ("laplacian", "tenengrad"):
     results += [ops.sharpness(codes[..., 0], 16, m), ops.sharpness(codes[..., 0].copy(), 20, m)]
+    results += [ops.sharpness(codes[..., 0] // 128 * 255, 32, m)]
 results += [ops.sharpness(codes, 32), ops.mix(codes, image[::-1], flow[..., 0])]
 results += [ops.finish_tiles(image, weights + 0.5, t) for t in ("uint8", "uint16", "float16")]
 results += [sums, weights, ops.mix(image, image[::-1], flow[..., 0])]
