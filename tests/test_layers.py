@@ -126,7 +126,10 @@ def test_the_reading_of_imports_sees_what_it_should(tmp_path: Path, monkeypatch:
     }
 
 
-@pytest.mark.parametrize("name", ["ops", "media", "analysis", "artifact", "artifact.load", "rendering", "batch", "cli"])
+@pytest.mark.parametrize(
+    "name",
+    ["ops", "media", "analysis", "artifact", "artifact.load", "rendering", "worker", "worker.desk", "batch", "cli"],
+)
 def test_importing_it_leaves_torch_alone(name: str) -> None:
     home = PACKAGE.joinpath(*name.split("."))
     if not (home / "__init__.py").exists() and not home.with_suffix(".py").exists():

@@ -202,3 +202,78 @@ def test_the_cache_is_bounded_by_bytes() -> None:
     cache.put("large", alignment(9, 500, 500))
     assert cache.get("large") is None
     assert len(cache) == kept
+
+
+def test_strength_and_protection_are_the_calls_own(artifact: Artifact, session: Session) -> None:
+    renderer = _renderer(artifact, session)
+    pictures = _pictures(renderer, 4)
+    half = _renderer(artifact, session, strength=0.5).render(4, pictures)
+    np.testing.assert_array_equal(renderer.render(4, pictures, strength=0.5), half)
+    assert renderer.render(4, pictures, strength=0.0) is pictures[4]
+    assert renderer.aligner.asked == [4]  # type: ignore[union-attr]
+    # Frame 3 is sharp: without protection it is treated like any other, and all of it.
+    assert renderer.untouched(3) and not renderer.untouched(3, protect=False)
+    assert len(renderer.needs(3, protect=False)) > 1
+    sharp = {number: picture(number) for number in renderer.needs(3, protect=False)}
+    weight = np.zeros((48, 80), np.float32)
+    nothing = alignment(3, weight=weight)
+    assert renderer.restore(sharp[3], nothing) is sharp[3]
+    given = renderer.restore(sharp[3], nothing, protect=False)
+    np.testing.assert_array_equal(given, renderer.restore(sharp[3], alignment(3)))
+    np.testing.assert_array_equal(renderer.render(3, sharp, protect=False), given)
+
+
+def test_a_result_goes_where_it_is_wanted(artifact: Artifact, session: Session) -> None:
+    renderer = _renderer(artifact, session)
+    pictures, out = _pictures(renderer, 4), np.full((48, 80, 3), 7, np.float32)
+    assert renderer.render(4, pictures, out=out) is out
+    np.testing.assert_array_equal(out, renderer.render(4, pictures))
+    untouched = np.full_like(out, 7)
+    assert renderer.render(4, pictures, out=untouched, strength=0.0) is pictures[4] and (untouched == 7).all()
+
+
+def test_it_can_be_ended_between_tiles(artifact: Artifact, session: Session) -> None:
+    renderer = _renderer(artifact, session, tile=160)
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise InterruptedError
+
+    base, out = picture(1, 301, 267), np.full((301, 267, 3), 7, np.float32)
+    with pytest.raises(InterruptedError):
+        renderer.restore(base, alignment(1, 301, 267), out=out, check=check)
+    assert len(calls) == 3 and (out == 7).all()
+
+
+def test_some_pictures_will_do_where_that_is_said(artifact: Artifact, session: Session) -> None:
+    class Forbearing(FakeAligner):
+        def align(self, i: int, pictures, references: bool = True):  # type: ignore[no-untyped-def]
+            self.asked.append(i)
+            return alignment(i)
+
+    renderer = Renderer(artifact, RenderSettings(), Forbearing(COUNT), session=session)
+    assert renderer.align(4, {4: picture(4)}, some=True).used == (5,)  # type: ignore[union-attr]
+    assert renderer.align(4, {4: picture(4)}).used == ()  # type: ignore[union-attr]
+    assert renderer.aligned(4) is not None and renderer.aligned(4, "changed") is None
+
+
+def test_renderers_that_share_a_cache_keep_apart(artifact: Artifact, session: Session) -> None:
+    cache = AlignmentCache(1 << 30)
+    first, second = (
+        Renderer(artifact, RenderSettings(), FakeAligner(COUNT), session=session, cache=cache) for _ in range(2)
+    )
+    first.render(4, _pictures(first, 4))
+    assert len(cache) == 1 and second.aligned(4) is None
+    second.render(4, _pictures(second, 4))
+    assert len(cache) == 2
+
+
+def test_trust_counts_in_the_clips_pixels(artifact: Artifact, session: Session) -> None:
+    wary = replace(artifact, metadata=replace(artifact.metadata, trust=((4.0, 1.0), (8.0, 0.0))))
+    base, found = picture(4), alignment(4)
+    three = replace(found, motion=np.full((*base.shape[:2], 2), 3 / np.sqrt(2), np.float32))
+    proxy = Renderer(wary, RenderSettings(), FakeAligner(COUNT), session=session, scale=0.5)  # 6 pixels in the clip
+    full = _renderer(artifact, session).restore(base, three)
+    np.testing.assert_allclose(proxy.restore(base, three), (base + full) / 2, atol=1e-6)

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,30 @@ class Analysis:
             for k in range(i - 1, j - 1, -1):
                 chain = np.linalg.inv(self.homography[k]) @ chain
         return chain / chain[2, 2]
+
+    def scaled(self, width: int, height: int, scale: float = 0.0) -> Analysis:
+        """This analysis for pictures of another size: a proxy, or a timeline's format.
+
+        ``scale``: their pixels per pixel of the clip; 0 where unknown, then the clip fills them. Where that would
+        change its aspect by more than 1 % the clip lies in their middle, fitted in or, by ``scale``, cut off.
+        """
+        if (width, height) == (self.width, self.height) and abs((scale or 1.0) - 1) < 0.01:
+            return self
+        x, y, left, top = self.placed(width, height, scale)
+        place = np.array([[x, 0, left], [0, y, top], [0, 0, 1]])
+        homography = place @ self.homography @ np.linalg.inv(place)
+        homography /= homography[:, 2:, 2:]
+        speed = self.speed * np.float32(math.sqrt(x * y))
+        return replace(self, width=width, height=height, homography=homography, speed=speed)
+
+    def placed(self, width: int, height: int, scale: float = 0.0) -> tuple[float, float, float, float]:
+        """Where the clip lies in pictures of another size: pixels per pixel across and down, left and top edge."""
+        x, y = width / self.width, height / self.height
+        fits = abs(x / y - 1) <= 0.01
+        if fits and (scale <= 0 or abs(scale / x - 1) <= 0.01):
+            return x, y, 0.0, 0.0
+        factor = scale if scale > 0 else min(x, y)
+        return factor, factor, (width - factor * self.width) / 2, (height - factor * self.height) / 2
 
     def to_bytes(self) -> bytes:
         """A NumPy archive; ``from_bytes`` reads it."""

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from .. import __version__
 from ..errors import DeblurError, ExitCode, UsageError, deliberate
-from . import batch, doctor, export, fit, probe, render, run
+from . import batch, doctor, export, fit, probe, render, run, serve
 from .helping import VerbHelp, VerbsHelp
 from .jsonable import dumps
 from .session import fault, report_error
@@ -28,7 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
 
-for _verb in (probe.probe, fit.fit, render.render, run.run, batch.batch, export.export, doctor.doctor):
+_VERBS = (probe.probe, fit.fit, render.render, run.run, batch.batch, export.export, serve.serve, doctor.doctor)
+for _verb in _VERBS:
     app.command(cls=VerbHelp)(_verb)
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..doctor import examine as examine
     from ..fitting import fit as fit
     from ..rendering import render as render
+    from ..worker.meeting import Meeting as Meeting
+    from ..worker.server import Server as Server
 
 _HOME = {
     "probe": "analysis",
@@ -43,6 +45,8 @@ _HOME = {
     "examine": "doctor",
     "fit": "fitting",
     "render": "rendering",
+    "Meeting": "worker.meeting",
+    "Server": "worker.server",
 }
 
 

@@ -6,8 +6,9 @@ The same ``Renderer`` serves the command line, the batch and an editor's plug-in
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,12 @@ Array = npt.NDArray[np.float32]
 
 _CACHE_BYTES = 512 << 20
 _MOST_CONTEXT = 256
+_NUMBERS = itertools.count()  # tell renderers apart that share a cache
 _MEMORY_SHARE = {"cpu": 0.25, "cuda": 0.6}  # of what is free, for the network alone
+
+
+def _go_on() -> None:
+    """What is called between steps where nobody wants to end them."""
 
 
 class Renderer:
@@ -35,7 +41,12 @@ class Renderer:
 
     ``aligner`` and ``analysis`` are by default made from the analysis inside the artifact; if it has none, frames
     are restored alone, without references. ``session`` may be shared between renderers of the same artifact.
-    ``cache_bytes`` bounds the alignments that are kept for frames asked for again. Safe to use from several threads.
+    ``cache_bytes`` bounds the alignments that are kept for frames asked for again; several renderers may share one
+    ``cache`` instead. ``scale``: pixels of the pictures per pixel of the clip that the model was fitted to, where they
+    are a proxy of it or an enlargement. Safe to use from several threads.
+
+    The calls below take ``strength`` in place of the settings' (a slider may move from frame to frame) and
+    ``protect``: without it, pixels and frames that were judged sharp are treated as well, at full strength.
     """
 
     def __init__(
@@ -47,6 +58,8 @@ class Renderer:
         analysis: AnalysisLike | None = None,
         session: Session | None = None,
         cache_bytes: int = _CACHE_BYTES,
+        cache: AlignmentCache | None = None,
+        scale: float = 1.0,
     ) -> None:
         self.artifact = artifact
         self.settings = (settings or RenderSettings()).checked()
@@ -55,60 +68,108 @@ class Renderer:
         self.aligner = aligner
         self.analysis: AnalysisLike | None = analysis or getattr(aligner, "analysis", None)
         self.session = session or Session(artifact, self.settings.device, self.settings.threads)
-        self._cache = AlignmentCache(cache_bytes)
+        self._cache = AlignmentCache(cache_bytes) if cache is None else cache
+        self._number = next(_NUMBERS)
         self._tile = self.settings.tile  # shrinks when memory runs out
         lengths, factors = zip(*artifact.metadata.trust, strict=True)
-        self._trust = (np.asarray(lengths, np.float32), np.asarray(factors, np.float32))
+        self._trust = (np.asarray(lengths, np.float32) * np.float32(scale), np.asarray(factors, np.float32))
 
-    def untouched(self, i: int) -> bool:
+    def untouched(self, i: int, *, strength: float | None = None, protect: bool = True) -> bool:
         """Whether frame ``i`` comes out as it went in, so that neither alignment nor network is needed."""
-        if self.settings.strength == 0:
+        if self._strength(strength) == 0:
             return True
+        if not protect:
+            return False
         blurry = None if self.analysis is None else self.analysis.blurry
         return blurry is not None and not (0 <= i < len(blurry) and bool(blurry[i]))
 
-    def needs(self, i: int) -> tuple[int, ...]:
+    def needs(self, i: int, *, protect: bool = True) -> tuple[int, ...]:
         """The frames whose pictures ``render(i, ...)`` takes, ``i`` among them."""
-        if self.aligner is None or self.untouched(i):
+        if self.aligner is None or not self._analysed(i) or self.untouched(i, protect=protect):
             return (i,)
         return tuple(self.aligner.needs(i))
 
-    def render(self, i: int, pictures: Mapping[int, Array]) -> Array:
+    def render(
+        self,
+        i: int,
+        pictures: Mapping[int, Array],
+        *,
+        strength: float | None = None,
+        protect: bool = True,
+        out: Array | None = None,
+        check: Callable[[], None] = _go_on,
+    ) -> Array:
         """Frame ``i`` deblurred: float32 [H, W, 3], R'G'B' in the space of ``pictures``.
 
         ``pictures``: frame number -> float32 [H, W, 3], for every frame of ``needs(i)``; with frame ``i`` alone (a
         host that gives no other) it is restored without references. A frame that needs nothing, or at strength 0,
-        is returned itself: the same object. Pixels of weight 0 keep their bits. Raises ``OutOfMemory``.
+        is returned itself: the same object, and ``out``, into which a result is written if it is given, stays as it is.
+        Pixels of weight 0 keep their bits. ``check`` is called between steps and may raise to end the work. Raises
+        ``OutOfMemory``.
         """
-        alignment = self.align(i, pictures)
-        return pictures[i] if alignment is None else self.restore(pictures[i], alignment)
+        alignment = self.align(i, pictures, strength=strength, protect=protect)
+        if alignment is None:
+            return pictures[i]
+        check()
+        return self.restore(pictures[i], alignment, strength=strength, protect=protect, out=out, check=check)
 
-    def align(self, i: int, pictures: Mapping[int, Array]) -> AlignmentLike | None:
-        """The first half of ``render``: frame ``i``'s alignment, cached; None if the frame stays as it is."""
-        if self.untouched(i):
+    def align(
+        self,
+        i: int,
+        pictures: Mapping[int, Array],
+        *,
+        strength: float | None = None,
+        protect: bool = True,
+        some: bool = False,
+        mark: Hashable = None,
+    ) -> AlignmentLike | None:
+        """The first half of ``render``: frame ``i``'s alignment, cached; None if the frame stays as it is.
+
+        With ``some``, what is missing in ``pictures`` is done without, as far as the analysis tells of the motion.
+        ``mark`` tells apart pictures of the same frame, which a host may change while it works.
+        """
+        if self.untouched(i, strength=strength, protect=protect):
             return None
-        if self.aligner is None or (set(pictures) == {i} and len(self.needs(i)) > 1):
+        needs = self.needs(i, protect=protect)
+        if self.aligner is None or not self._analysed(i) or (not some and set(pictures) == {i} and len(needs) > 1):
             return AlignedFrame.alone(*pictures[i].shape[:2])
-        missing = [number for number in self.needs(i) if number not in pictures]
-        if missing:
+        missing = [number for number in needs if number not in pictures]
+        if missing and not some:
             raise ValueError(f"frame {i} needs the pictures of frames {missing} too")
-        key = (i, self.settings.use_references)
+        key = self._key(i, mark)
         alignment = self._cache.get(key)
         if alignment is None:
             alignment = self.aligner.align(i, pictures, references=self.settings.use_references)
             self._cache.put(key, alignment)
         return alignment
 
-    def restore(self, picture: Array, alignment: AlignmentLike) -> Array:
-        """The second half of ``render``: the network over ``picture`` as ``alignment`` describes it, and the blend."""
-        weight = self._weight(alignment)
+    def aligned(self, i: int, mark: Hashable = None) -> AlignmentLike | None:
+        """The alignment that ``align`` made of frame ``i`` before, if it is still kept: no pictures needed then."""
+        return self._cache.get(self._key(i, mark))
+
+    def restore(
+        self,
+        picture: Array,
+        alignment: AlignmentLike,
+        *,
+        strength: float | None = None,
+        protect: bool = True,
+        out: Array | None = None,
+        check: Callable[[], None] = _go_on,
+    ) -> Array:
+        """The second half of ``render``: the network over ``picture`` as ``alignment`` describes it, and the blend.
+
+        ``out``: float32 [H, W, 3] that shares no memory with ``picture``.
+        """
+        weight = self._weight(alignment, self._strength(strength), protect)
         box = box_of(weight)
-        if box is None or self.settings.strength == 0:
+        if box is None:
             return picture
-        result = picture.copy()
-        inside = result[box.top : box.bottom, box.left : box.right]
         base = box.cut(picture)
-        restored = self._restored(picture, alignment, box)
+        restored = self._restored(picture, alignment, box, weight, check)
+        result = np.empty_like(picture) if out is None else out
+        np.copyto(result, picture)
+        inside = result[box.top : box.bottom, box.left : box.right]
         # A network may overshoot, but not leave the range of pictures nor that of this frame; nor may a value that is
         # no number get through: there the frame stays.
         np.clip(restored, min(0.0, float(base.min())), max(1.0, float(base.max())), out=restored)
@@ -130,19 +191,32 @@ class Renderer:
         share = _MEMORY_SHARE["cpu" if self.session.device == "cpu" else "cuda"]
         return tile_for_memory(int(self.session.free_memory() * share), self.artifact.metadata.bytes_per_pixel)
 
-    def _weight(self, alignment: AlignmentLike) -> Array:
+    def _strength(self, strength: float | None) -> float:
+        return self.settings.strength if strength is None else strength
+
+    def _analysed(self, i: int) -> bool:
+        return self.analysis is None or 0 <= i < self.analysis.frame_count
+
+    def _key(self, i: int, mark: Hashable) -> Hashable:
+        return self._number, i, self.settings.use_references, mark
+
+    def _weight(self, alignment: AlignmentLike, strength: float, protect: bool) -> Array:
         lengths, factors = self._trust
-        weight = np.asarray(alignment.weight, np.float32) * np.float32(self.settings.strength)
+        if not protect:
+            return np.full(alignment.weight.shape, strength, np.float32)
+        weight = np.asarray(alignment.weight, np.float32) * np.float32(strength)
         if (factors != 1).any():
             blur = np.hypot(alignment.motion[..., 0], alignment.motion[..., 1])
             weight *= np.interp(blur, lengths, factors).astype(np.float32)
         return np.clip(weight, 0, 1, out=weight)
 
-    def _restored(self, picture: Array, alignment: AlignmentLike, box: Box) -> Array:
+    def _restored(
+        self, picture: Array, alignment: AlignmentLike, box: Box, weight: Array, check: Callable[[], None]
+    ) -> Array:
         side = self.tile_side()
         while True:
             try:
-                return self._in_tiles(picture, alignment, box, side)
+                return self._in_tiles(picture, alignment, box, weight, side, check)
             except OutOfMemory:
                 height, width = picture.shape[:2]
                 smaller = min(side, max(height, width)) // 2
@@ -151,7 +225,15 @@ class Renderer:
                     raise
                 self._tile = side = max(smaller, least)
 
-    def _in_tiles(self, picture: Array, alignment: AlignmentLike, box: Box, side: int) -> Array:
+    def _in_tiles(
+        self,
+        picture: Array,
+        alignment: AlignmentLike,
+        box: Box,
+        weight: Array,
+        side: int,
+        check: Callable[[], None],
+    ) -> Array:
         height, width = picture.shape[:2]
         fixed = self.artifact.metadata.fixed_size
         if fixed:
@@ -169,7 +251,8 @@ class Renderer:
         total = np.zeros((box.bottom - box.top, box.right - box.left, 3), np.float32)
         weights = np.zeros(total.shape[:2], np.float32)
         for tile in tiles:
-            if not tile.kept.cut(alignment.weight).any():
+            check()
+            if not tile.kept.cut(weight).any():
                 # Nothing here will be used; the frame itself stands in so that feathering has something to sum.
                 part = tile.kept.cut(picture)
             else:

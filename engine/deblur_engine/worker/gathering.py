@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which pictures a frame is rendered from: the host's own, the clip file's made to look like it, or none but itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from av.error import FFmpegError
+
+from ..errors import BadInput, OutOfMemory, deliberate
+from ..rendering import Renderer
+from ..rendering.contracts import AlignmentLike
+from . import wire
+from .matching import Look, colours, find_frame, place
+from .models import FROM_FILE, FROM_HOST, NO_REFERENCES, Hint, Use
+
+__all__ = ["Gathered", "gather", "signature"]
+
+Array = npt.NDArray[np.float32]
+_REACH = 3  # frames that a host's numbers are looked for off the clip's
+_LARGEST = 65504.0  # of values that are worked on: what half precision holds; squares of far larger ones overflow
+_PROVEN = 8  # times in a row that an offset was seen after which sharp frames are taken at the host's word
+
+
+@dataclass
+class Gathered:
+    """What is known about one frame before it is aligned."""
+
+    clean: Array  # the host's picture, 0 where a value is no number or beyond all measure
+    position: int  # as the analysis counts
+    route: int = NO_REFERENCES
+    untouched: bool = False
+    alignment: AlignmentLike | None = None  # kept from before
+    mark: Hashable = None
+    notes: list[str] = field(default_factory=list)
+    wanted: int = 0  # references that there are
+    pictures: Callable[[], dict[int, Array] | None] = lambda: None
+
+    def missing(self, alignment: AlignmentLike) -> list[str]:
+        """What to say where references were done without."""
+        short = self.wanted - len(alignment.used)
+        if short <= 0:
+            return []
+        if not alignment.used:
+            return ["no sharp reference was there: the frame was done alone"]
+        return [f"{short} of {self.wanted} sharp references were missing"]
+
+
+def gather(
+    request: wire.Render, use: Use, renderer: Renderer, host: Mapping[int, Array], scale: float, protect: bool
+) -> Gathered:
+    """Find out which frame of the clip the host shows, whether it needs treatment, and from which pictures."""
+    picture, position = host[request.frame], use.position(request.frame)
+    analysis = renderer.analysis
+    if use.route == NO_REFERENCES or analysis is None:
+        return _alone(picture, position)
+    if not 0 <= position < analysis.frame_count:
+        return _outside(picture, position, request, protect)
+    alone = bool(request.flags & wire.Render.ALONE)
+    size = (request.width, request.height)
+    if use.pictures is None or alone:
+        if renderer.untouched(position, protect=protect):
+            return Gathered(picture, position, use.route, untouched=True)
+        return _from_host(request, use, renderer, host, position, protect, alone)
+    hint = use.hints.get(size, Hint())
+    if renderer.untouched(position + hint.offset, protect=protect) and (
+        hint.times >= _PROVEN or not any(_treated(renderer, position, hint.offset, protect))
+    ):
+        return Gathered(picture, position, FROM_FILE, untouched=True)
+    return _from_file(request, use, renderer, picture, position, scale, protect)
+
+
+def signature(picture: Array) -> tuple[bytes, bool]:
+    """What tells one picture from another, and whether it is fit to be worked on: one pass over it."""
+    flat = picture.reshape(picture.shape[0], -1)
+    with np.errstate(all="ignore"):
+        rows = np.einsum("ij,j->i", flat, _weights(flat.shape[1]))  # a BLAS would wake its threads for it
+        sound = bool((np.abs(rows) < _LARGEST / 2).all()) or bool((np.abs(picture) <= _LARGEST).all())
+    return hashlib.blake2b(rows.tobytes(), digest_size=16).digest(), sound
+
+
+@lru_cache(8)
+def _weights(length: int) -> Array:
+    return np.random.default_rng(length).uniform(0.5, 1.5, length).astype(np.float32)
+
+
+def _cleaned(picture: Array) -> tuple[bytes, Array]:
+    mark, sound = signature(picture)
+    if sound:
+        return mark, picture
+    clean = np.where(np.abs(picture) <= _LARGEST, picture, np.float32(0))  # which is false for what is no number
+    return signature(clean)[0], clean
+
+
+def _alone(picture: Array, position: int) -> Gathered:
+    """Of a frame that the analysis says nothing about."""
+    return Gathered(_cleaned(picture)[1], position)
+
+
+def _outside(picture: Array, position: int, request: wire.Render, protect: bool) -> Gathered:
+    note = f"frame {request.frame} is none of those that the model was fitted to"
+    if protect:
+        return Gathered(picture, position, untouched=True, notes=[note])
+    gathered = _alone(picture, position)
+    gathered.notes.append(note)
+    return gathered
+
+
+def _from_host(
+    request: wire.Render,
+    use: Use,
+    renderer: Renderer,
+    host: Mapping[int, Array],
+    position: int,
+    protect: bool,
+    alone: bool,
+) -> Gathered:
+    needs = [position] if alone else renderer.needs(position, protect=protect)
+    given = {j: _cleaned(host[use.frame(j)]) for j in needs if use.frame(j) in host}
+    mark = ("host", tuple((j, each[0]) for j, each in given.items()))
+    pictures = {j: each[1] for j, each in given.items()}
+    return Gathered(
+        pictures[position],
+        position,
+        NO_REFERENCES if alone else FROM_HOST,
+        alignment=renderer.aligned(position, mark),
+        mark=mark,
+        wanted=0 if alone else _references(renderer, position),
+        pictures=lambda: pictures,
+    )
+
+
+def _from_file(
+    request: wire.Render, use: Use, renderer: Renderer, picture: Array, position: int, scale: float, protect: bool
+) -> Gathered:
+    analysis, source = use.model.analysis, use.pictures
+    assert analysis is not None and source is not None
+    mark, clean = _cleaned(picture)
+    size = (request.width, request.height)
+    look = Look(*size, analysis.placed(*size, scale))
+    sized = look.placed
+
+    def own(number: int) -> Array | None:
+        if not 0 <= number < analysis.frame_count:
+            return None
+        found = source.get([number])[number]
+        return place(found, *size, sized)
+
+    gathered = Gathered(clean, position, FROM_FILE)
+    try:
+        known = use.looks.get((position, size, mark))
+        hint = use.hints.get(size, Hint())
+        offset, matches = known or find_frame(position, hint.offset, clean, own, _REACH)
+    except Exception as error:
+        return _unreadable(gathered, error)
+    use.remember((position, size, mark), (offset, matches))
+    if not matches:
+        gathered.route = NO_REFERENCES
+        gathered.notes.append(f"frame {request.frame} does not match the clip: it was done alone")
+        return gathered
+    if known is None:
+        use.hints[size] = hint.after(offset)
+    at = gathered.position = position + offset
+    if offset:
+        gathered.notes.append(f"the picture is the clip's frame {use.frame(at)}, not {request.frame}")
+    if renderer.untouched(at, protect=protect):
+        gathered.untouched = True
+        return gathered
+    gathered.mark = ("file", mark, sized)
+    gathered.alignment = renderer.aligned(at, gathered.mark)
+    gathered.wanted = _references(renderer, at)
+
+    def pictures() -> dict[int, Array]:
+        others = [number for number in renderer.needs(at, protect=protect) if number != at]
+        found = {at: clean}
+        try:
+            shown = own(at)
+            assert shown is not None
+            toned = Look(*size, sized, colours(shown, clean))
+            found.update({number: toned(each) for number, each in source.get(others).items()})
+        except Exception as error:
+            _unreadable(gathered, error)
+        return found
+
+    gathered.pictures = pictures
+    return gathered
+
+
+def _treated(renderer: Renderer, position: int, offset: int, protect: bool) -> list[bool]:
+    """Which of the frames that the host may mean by this number are to be treated."""
+    near = range(position + offset - _REACH, position + offset + _REACH + 1)
+    return [not renderer.untouched(each, protect=protect) for each in near]
+
+
+def _references(renderer: Renderer, position: int) -> int:
+    references = getattr(renderer.analysis, "references_for", None)
+    return 0 if references is None else len(references(position))
+
+
+def _unreadable(gathered: Gathered, error: Exception) -> Gathered:
+    """The clip has moved, or is damaged here: its frame is done without it, and that is said."""
+    known = deliberate(error) or (BadInput(str(error)) if isinstance(error, FFmpegError | OSError) else None)
+    if known is None or isinstance(known, OutOfMemory):
+        raise error
+    gathered.route = NO_REFERENCES
+    gathered.mark = ("alone", gathered.mark)
+    gathered.notes.append(f"the clip cannot be read any more: {known.message}")
+    return gathered
