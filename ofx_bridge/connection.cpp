@@ -104,7 +104,7 @@ void Connection::wait_step(const Patience& patience, Clock::time_point end) {
         throw Lost("the engine did not answer any more and was ended");
     }
     if (now > end)
-        throw Lost("the engine needed more than " + std::to_string(patience.limit.count() / 1000) + " seconds");
+        throw Failure("the engine needed more than " + std::to_string(patience.limit.count() / 1000) + " seconds");
 }
 
 void Connection::send(const std::vector<uint8_t>& bytes, int descriptor, const Patience& patience,
