@@ -88,16 +88,22 @@ void multiply_by_alpha(float* v, const float* alphas, int pixels) {
     }
 }
 
-// A block of the host's as the engine has it, still with the host's channels. Alpha stays as it is, in `alphas`.
+// A block of the host's as the engine has it, still with the host's channels. Alpha stays as it is, in `alphas`;
+// `wild` is not 0 for values that the engine cannot be sent.
 template <class T>
-void to_engine(const T* from, float* to, float* alphas, int pixels, const HostPicture& form, Coding coding) {
+void to_engine(const T* from, float* to, float* alphas, float* wild, int pixels, const HostPicture& form,
+               Coding coding) {
     const int count = pixels * form.channels;
     load(from, to, count);
     if (form.premultiplied) {
         std::memcpy(alphas, to, sizeof(float) * static_cast<size_t>(count));
         divide_by_alpha(to, pixels);
     }
-    for (int i = 0; i < count; ++i) to[i] = sane(to[i]);
+    for (int i = 0; i < count; ++i) {
+        const float v = sane(to[i]);
+        wild[i] = v == to[i] ? 0.0f : 1.0f;
+        to[i] = v;
+    }
     encode(to, count, coding.from_light);
 }
 
@@ -119,13 +125,13 @@ void add_alpha(const float* from, float* to, int pixels) {
 bool same_bits(float a, float b) { return deblur::bits_of(a) == deblur::bits_of(b); }
 
 struct Buffers {
-    alignas(64) float before[4 * block], after[4 * block], alphas[4 * block];
+    alignas(64) float before[4 * block], after[4 * block], alphas[4 * block], wild[4 * block];
     alignas(64) uint8_t stand_in[16 * block];
 };
 
 template <class T>
 void take_block(const T* from, float* to, int pixels, const HostPicture& form, Coding coding, Buffers& b) {
-    to_engine(from, b.before, b.alphas, pixels, form, coding);
+    to_engine(from, b.before, b.alphas, b.wild, pixels, form, coding);
     if (form.channels == 4) {
         drop_alpha(b.before, to, pixels);
     } else {
@@ -133,12 +139,13 @@ void take_block(const T* from, float* to, int pixels, const HostPicture& form, C
     }
 }
 
-// Where the engine's number is the very one that it was sent the source's own value goes out.
+// Where the engine's number is the very one that it was sent, and where it could not be sent the source's, the source's
+// own value goes out.
 template <class T>
 void give_block(const float* result, const T* source, T* to, int pixels, const HostPicture& form, Coding coding,
                 Show show, Buffers& b) {
     const int count = pixels * form.channels;
-    to_engine(source, b.before, b.alphas, pixels, form, coding);
+    to_engine(source, b.before, b.alphas, b.wild, pixels, form, coding);
     if (form.channels == 4) {
         add_alpha(result, b.after, pixels);
         for (int i = 0; i < pixels; ++i) b.after[4 * i + 3] = b.before[4 * i + 3];
@@ -151,7 +158,7 @@ void give_block(const float* result, const T* source, T* to, int pixels, const H
             b.after[i] = alpha ? b.after[i] : 0.5f + difference_gain * (b.after[i] - b.before[i]);
         }
     // The comparison comes before decoding; its outcome is kept in `before`, which is used up by then.
-    for (int i = 0; i < count; ++i) b.before[i] = same_bits(b.after[i], b.before[i]) ? 1.0f : 0.0f;
+    for (int i = 0; i < count; ++i) b.before[i] = same_bits(b.after[i], b.before[i]) ? 1.0f : b.wild[i];
     if (show == Show::difference || show == Show::map)  // nothing here is the source's, but alpha
         for (int i = 0; i < count; ++i) b.before[i] = form.channels == 4 && (i & 3) == 3 ? 1.0f : 0.0f;
     decode(b.after, count, coding.from_light);
