@@ -197,6 +197,9 @@ class StandIn:
             with self.lock:
                 self.jobs[len(self.jobs) + 1] = states
                 return wire.Job(len(self.jobs))
+        if isinstance(request, wire.FitFrame):
+            seen = np.frombuffer(surfaces[request.surface], np.float32, request.width * request.height * 3, request.offset)
+            self.note(name="fit picture", mean=float(np.mean(seen)))
         if isinstance(request, wire.FitStatus):
             with self.lock:
                 states = self.jobs.get(request.job)
