@@ -213,12 +213,12 @@ bool Effect::follow_fit(bool wait) {
             }
         } catch (const Refused& error) {  // another worker, which knows nothing of it
             ended("The fit was lost: " + error.whole());
-            if (wait) throw;
+            if (wait) throw Failure("the fit was lost: " + error.whole());
             return true;
         } catch (const Lost& error) {
             worker.died(error.whole());
             ended("The fit was lost: " + error.whole());
-            if (wait) throw;
+            if (wait) throw Failure("the fit was lost: " + error.whole());
             return true;
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(200));

@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import driving
+from ofx import driving
 
 
 @pytest.fixture(scope="session")
 def built() -> driving.Built:
-    return driving.build()
+    """As users get it; with DEBLUR_OFX_SANITIZE=address or thread under those sanitizers (``make sanitize-ofx``)."""
+    kind = os.environ.get("DEBLUR_OFX_SANITIZE")
+    if not kind:
+        return driving.build()
+    value = {"address": "ON", "thread": "thread"}[kind]
+    return driving.build(f"-DDEBLUR_SANITIZE={value}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo", name=f"ofx-{kind}")
 
 
 def end_workers_of(runtime: Path) -> None:

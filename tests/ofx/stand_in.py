@@ -102,7 +102,10 @@ class Server:
                 assert (magic, version, reserved) == (MAGIC, 1, 0)
                 body, _ = self.exactly(link, length)
                 fault = self.strikes(kind)
-                if fault and self.misbehave(fault, link, kind, sequence, surfaces):
+                done = fault and self.misbehave(fault, link, kind, sequence, surfaces)
+                if done == "answered":
+                    continue
+                if done:
                     return
                 self.answer(link, kind, sequence, Reader(body), surfaces, descriptors)
         except (ConnectionError, OSError):
@@ -123,8 +126,8 @@ class Server:
             data += part
         return data, list(found)
 
-    def misbehave(self, fault: str, link: socket.socket, kind: int, sequence: int, surfaces: dict) -> bool:
-        """Whether the connection is done with."""
+    def misbehave(self, fault: str, link: socket.socket, kind: int, sequence: int, surfaces: dict) -> bool | str:
+        """Whether the connection is done with; "answered" where only the message is."""
         if fault == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if fault == "hangs":
@@ -157,7 +160,7 @@ class Server:
             return False
         if fault == "out of memory":
             self.send(link, 3, sequence, struct.pack("<I", 5) + text("the GPU's memory ran out") + text("smaller tiles"))
-            time.sleep(0.2)
+            return "answered"
         if fault == "truncates":
             for descriptor, _ in surfaces.values():
                 try:
@@ -167,7 +170,7 @@ class Server:
                     self.note(f"refused: {error}")
             return False
         if fault == "slow":
-            for _ in range(40):
+            for _ in range(15):
                 time.sleep(0.1)
                 link.sendall(HEADER.pack(MAGIC, 1, 4, 0, 0, sequence))
             return False
@@ -230,7 +233,8 @@ class Server:
             (number,) = r.take("Q")
             job = self.jobs[number]
             job["asked"] += 1
-            state = 4 if job["cancelled"] else min(job["asked"] - 1, script.get("fit_ends", 2))
+            ends = script.get("fit_ends", 2)
+            state = 4 if job["cancelled"] else ends if job["asked"] > 2 else min(job["asked"] - 1, ends)
             share = min(1.0, job["asked"] / 3)
             body = struct.pack("<IfI", state, share, 4 if state == 3 else 0)
             body += text("pairs") + text(job["out"]) + text("no sharp frames" if state == 3 else "")

@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 }
 #else
 int main(int argc, char** argv) {
-    const long rounds = argc > 1 ? std::atol(argv[1]) : 200000;
+    const long rounds = argc > 1 ? std::atol(argv[1]) : 100000;
     std::mt19937 random(20);
     const auto seeds = good_ones();
     for (const auto& seed : seeds)
