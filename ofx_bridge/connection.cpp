@@ -77,6 +77,8 @@ std::vector<uint8_t> Connection::ask(wire::Type type, const wire::Writer& payloa
         std::vector<uint8_t> content(head.length);
         receive(content.data(), content.size(), patience, end);
         const auto kind = static_cast<wire::Type>(head.type);
+        if ((kind == wire::Type::alive || kind == wire::Type::done) && !content.empty())
+            throw Lost("the engine sent what is no message");
         if (kind == wire::Type::error && (head.sequence == sequence_ || head.sequence == 0)) {
             try {
                 const wire::Error error{wire::Reader(content)};

@@ -77,6 +77,8 @@ void Effect::changed(const std::string& name, bool by_user, double time) {
     } catch (const Failure& error) {
         complain(ofx::message_error, "Deblur: " + error.whole());
         host().show_message(handle_, error.whole());
+    } catch (const wire::Malformed& error) {
+        complain(ofx::message_error, std::string("Deblur: the engine sent what is no message: ") + error.what());
     }
     show_status();
 }
@@ -213,12 +215,12 @@ bool Effect::follow_fit(bool wait) {
             }
         } catch (const Refused& error) {  // another worker, which knows nothing of it
             ended("The fit was lost: " + error.whole());
-            if (wait) throw;
+            if (wait) throw Failure("the fit was lost: " + error.whole());
             return true;
         } catch (const Lost& error) {
             worker.died(error.whole());
             ended("The fit was lost: " + error.whole());
-            if (wait) throw;
+            if (wait) throw Failure("the fit was lost: " + error.whole());
             return true;
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(200));

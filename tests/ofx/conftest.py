@@ -28,29 +28,48 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Built:
-    host: Path
-    plugin: Path
-    selftest: Path
+    """A build folder, and what the tests take from it."""
+
+    folder: Path
+
+    @property
+    def host(self) -> Path:
+        return self.folder / "tests/ofx/host/ofx_test_host"
+
+    @property
+    def selftest(self) -> Path:
+        return self.folder / "tests/ofx/host/selftest_effect.ofx"
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "ofx_bridge/DeblurEngine.ofx.bundle"
+
+    @property
+    def plugin(self) -> Path:
+        return next(self.bundle.glob("Contents/*/DeblurEngine.ofx"))
+
+
+def build(*options: str, name: str = "ofx") -> Built:
+    """Configure and build in build/NAME, where the next run finds what has not changed."""
+    cmake = shutil.which("cmake") or str(Path(sys.executable).parent / "cmake")
+    folder = ROOT / "build" / name
+    common = ["-DDEBLUR_OPS=OFF", "-DDEBLUR_PYTHON=OFF", "-DDEBLUR_OFX_TESTS=ON"]
+    for words in (
+        [cmake, "-S", ROOT, "-B", folder, "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1", *common, *options],
+        [cmake, "--build", folder],
+    ):
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == 0, f"{words}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+    return Built(folder)
 
 
 @pytest.fixture(scope="session")
 def built() -> Built:
-    """Configured and built in build/ofx, where the next run finds what has not changed."""
+    """The plug-in and its host, with the sanitizer that DEBLUR_OFX_SANITIZE names (address or thread), if any."""
     if sys.platform != "linux":
         pytest.skip("the test host and its plug-in are built on Linux only so far")
-    cmake = shutil.which("cmake") or str(Path(sys.executable).parent / "cmake")
-    folder = ROOT / "build" / "ofx"
-    options = ["OPS=OFF", "PYTHON=OFF", "OFX=ON", "OFX_TESTS=ON"]
-    for words in (
-        [cmake, "-S", str(ROOT), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1"]
-        + [f"-DDEBLUR_{option}" for option in options],
-        [cmake, "--build", str(folder)],
-    ):
-        done = subprocess.run(words, capture_output=True, text=True)
-        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
-    hosts = folder / "tests" / "ofx" / "host"
-    plugin = next((folder / "ofx_bridge").glob("DeblurEngine.ofx.bundle/Contents/*/DeblurEngine.ofx"))
-    return Built(hosts / "ofx_test_host", plugin, hosts / "selftest_effect.ofx")
+    sanitizer = os.environ.get("DEBLUR_OFX_SANITIZE", "")
+    return build(f"-DDEBLUR_SANITIZE={sanitizer}", name=f"ofx-{sanitizer}") if sanitizer else build()
 
 
 def script(path: Path, *words: str) -> Path:

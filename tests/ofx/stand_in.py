@@ -168,9 +168,9 @@ class StandIn:
             if fault == "future":
                 connection.sendall(answer.pack(sequence + 1))
             if fault == "alive":
-                for _ in range(6):
+                for _ in range(4):
                     connection.sendall(wire.Alive().pack(sequence))
-                    time.sleep(0.25)
+                    time.sleep(0.2)
             connection.sendall(good)
 
     def answer(self, request: wire.Message, surfaces: dict[int, mmap.mmap]) -> wire.Message:

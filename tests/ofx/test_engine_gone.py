@@ -44,7 +44,7 @@ BROKEN = {
 
 def start(place: StandIn, *options: str, **environment: str) -> Host:
     host = place.host(dict.fromkeys(range(10), GIVEN), *options, **QUICK, **environment)
-    host.set(model="/clips/a.deblur.onnx")
+    host.set(model="/clips/a.deblur.onnx", footage="Display referred")
     return host
 
 
@@ -86,7 +86,7 @@ def test_in_the_middle_of_a_frame(stand_in: StandIn, fault: str) -> None:
     assert BROKEN[fault] in stand_in.log()
 
 
-@pytest.mark.parametrize("fault", ["kill", "truncated", "garbage", "stop", "short"])
+@pytest.mark.parametrize("fault", ["kill", "truncated", "garbage", "stop", "long"])
 @pytest.mark.parametrize("request_name", ["model", "attach", "needs"])
 def test_before_the_frame_is_asked_for(fresh: StandIn, request_name: str, fault: str) -> None:
     fresh.plan(route=2, faults={request_name: fault})
@@ -103,19 +103,22 @@ def test_before_the_frame_is_asked_for(fresh: StandIn, request_name: str, fault:
 
 @pytest.mark.parametrize("fault", ["kill", "close", "garbage", "silence", "version", "long", "zero"])
 def test_in_the_greeting(fresh: StandIn, fault: str) -> None:
-    """Another one is started, or the same asked again: the frame itself works."""
+    """The same is asked again; where it has died meanwhile, the next frame has another one."""
     fresh.plan(faults={"hello": fault})
-    assert is_right(start(fresh).one(0))
+    host = start(fresh)
+    frame = host.one(0)
+    assert is_right(frame) or (fault in ("kill", "silence") and is_source(frame) and frame.message)
+    assert is_right(works_soon(host, 1))
 
 
 @pytest.mark.parametrize("fault", ["stale", "future", "alive"])
 def test_what_is_not_the_answer_is_passed_over(stand_in: StandIn, fault: str) -> None:
     host = start(stand_in)
-    stand_in.plan(faults={"render": fault, "model": fault})
+    stand_in.plan(faults={"render": fault})
     frame = host.one(0)
     assert is_right(frame) and len(stand_in.asked("hello")) <= 1
     if fault == "alive":  # for longer than a silence may last
-        assert frame.said["ms"] > 1000
+        assert frame.said["ms"] > 600
 
 
 @pytest.mark.parametrize(("fault", "told"), [("refuse", "fit it anew"), ("memory", "close other programs")])
@@ -236,7 +239,7 @@ def test_the_host_ends_a_frame_in_the_middle(stand_in: StandIn, manner: str) -> 
 
 def test_the_host_ends_a_frame_while_the_engine_starts(fresh: StandIn) -> None:
     fresh.plan(faults={"start": "exit"})
-    host = start(fresh)
+    host = start(fresh, "--manner", "mlt")  # whose Render is the first that needs the engine
     host.do("abort 0")
     frame = host.one(0)
     assert frame.status == OK and is_source(frame) and not frame.message

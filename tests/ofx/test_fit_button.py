@@ -106,7 +106,7 @@ def test_a_fit_that_cannot_be_says_what_is_missing(stand_in: StandIn, options: l
 
 
 @pytest.mark.parametrize("request_name", ["fit", "fitstatus", "fitframe", "fitstart"])
-@pytest.mark.parametrize("fault", ["kill", "garbage", "short"])
+@pytest.mark.parametrize("fault", ["kill", "garbage", "long"])
 def test_a_worker_that_dies_in_a_fit_is_no_end(stand_in: StandIn, request_name: str, fault: str) -> None:
     by_path = request_name in ("fit", "fitstatus")
     host = start(stand_in, **({"clip": "/clip.mov"} if by_path else {}))

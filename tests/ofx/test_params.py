@@ -58,7 +58,11 @@ def test_what_hosts_need_of_controls(described: dict) -> None:
         if each["type"] in ("OfxParamTypeDouble", "OfxParamTypeInteger"):
             (low,), (high,) = each["OfxParamPropDisplayMin"], each["OfxParamPropDisplayMax"]
             assert each["OfxParamPropMin"][0] <= low < high <= each["OfxParamPropMax"][0]
-    assert {"fit", "cancel", "reload", "openLog", "model", "status", "view", "footage"} <= set(controls(described))
+
+
+def test_names_once_published_stay(described: dict) -> None:
+    published = ["strength", "protect", "footage", "view", "device", "firstFrame", "preset", "fit", "cancel", "reload"]
+    assert list(controls(described)) == [*published, "openLog", "model", "clip", "status"]
 
 
 def test_what_hosts_need_of_the_effect(described: dict) -> None:
