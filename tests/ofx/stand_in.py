@@ -56,7 +56,7 @@ class Server:
         self.lock = threading.Lock()
         folder = Path(os.environ["DEBLUR_RUNTIME_DIR"])
         self.log = script.with_suffix(".log")
-        self.guard = open(folder / f"worker-1-{device}.lock", "w")
+        self.guard = (folder / f"worker-1-{device}.lock").open("w")  # noqa: SIM115 - held for as long as this lives
         try:
             fcntl.flock(self.guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -148,7 +148,9 @@ class Server:
         if fault == "wrong version":
             link.sendall(HEADER.pack(MAGIC, 2, 3, 0, 0, sequence))
         if fault == "wrong type":
-            link.sendall(HEADER.pack(MAGIC, 1, 5, 0, 0, sequence) if kind != 10 else HEADER.pack(MAGIC, 1, 31, 0, 0, sequence))
+            link.sendall(
+                HEADER.pack(MAGIC, 1, 5, 0, 0, sequence) if kind != 10 else HEADER.pack(MAGIC, 1, 31, 0, 0, sequence)
+            )
         if fault == "short payload":
             link.sendall(HEADER.pack(MAGIC, 1, {20: 21, 22: 23, 30: 31, 1: 2}[kind], 5, 0, sequence) + b"12345")
         if fault == "long payload":
@@ -159,7 +161,9 @@ class Server:
             link.sendall(HEADER.pack(MAGIC, 1, 4, 0, 0, sequence))
             return False
         if fault == "out of memory":
-            self.send(link, 3, sequence, struct.pack("<I", 5) + text("the GPU's memory ran out") + text("smaller tiles"))
+            self.send(
+                link, 3, sequence, struct.pack("<I", 5) + text("the GPU's memory ran out") + text("smaller tiles")
+            )
             return "answered"
         if fault == "truncates":
             for descriptor, _ in surfaces.values():
@@ -241,7 +245,7 @@ class Server:
             self.send(link, 45, sequence, body)
 
     def render(self, link: socket.socket, sequence: int, r: Reader, surfaces: dict) -> None:
-        model, clip = r.text(), r.text()
+        r.text(), r.text()
         frame, width, height, strength, flags, view, scale, count = r.take("qIIfIIdI")
         places = [r.take("qIQ") for _ in range(count)]
         out, at = r.take("IQ")

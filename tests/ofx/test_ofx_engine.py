@@ -124,7 +124,9 @@ def test_a_map_of_sharpness_is_grey_and_not_flat(engine: driving.Host, shot: Sho
 def test_a_damaged_model_is_an_error_of_the_frame(engine: driving.Host, shot: Shot, tmp_path: Path) -> None:
     broken = tmp_path / "broken.deblur.onnx"
     broken.write_bytes(b"no model at all")
-    ran = engine.run(shot.frames, *commands(replace(shot, model=broken), "render:2", f"set:model={shot.model}", "render:2"))
+    ran = engine.run(
+        shot.frames, *commands(replace(shot, model=broken), "render:2", f"set:model={shot.model}", "render:2")
+    )
     first, second = [line for line in ran.lines if line["do"] == "render:2"]
     assert first["status"] == 1 and "broken.deblur.onnx" in first["message"]
     assert second["status"] == 0 and second["message"] == ""

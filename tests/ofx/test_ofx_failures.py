@@ -96,7 +96,7 @@ def test_memory_that_runs_out_is_said_and_the_connection_stays(stand_in: Make, f
 
 def test_a_missing_model_fails_final_frames_only(stand_in: Make, frames: np.ndarray) -> None:
     ran = stand_in().run(frames, "set:model=/missing.onnx", "preview:1", "render:1", MODEL, "render:1")
-    assert [line["status"] for line in ran.lines if "1" == line["do"][-1]][:3] == [0, 1, 0]
+    assert [line["status"] for line in ran.lines if line["do"][-1] == "1"][:3] == [0, 1, 0]
     assert "fit it" in ran.of("preview:1")["message"]
     assert ran.frames[0].tobytes() == ran.frames[1].tobytes() == frames[1].tobytes()
 

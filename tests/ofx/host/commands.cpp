@@ -52,7 +52,7 @@ std::string quoted(const std::string& text) {
 }
 
 class Stage {
-   public:
+public:
     Stage(std::string path, const std::string& out) : path_(std::move(path)), out_(out, std::ios::binary) {}
 
     bool open() {
@@ -85,7 +85,7 @@ class Stage {
 
     bool act(const std::string& command);
 
-   private:
+private:
     ofx::Status call(const char* action, EffectObject* on, Props* in, Props* out) {
         return plugin_->mainEntry(action, on, in ? in->handle() : nullptr, out ? out->handle() : nullptr);
     }
@@ -129,7 +129,8 @@ class Stage {
 
     static std::variant<int, double, std::string> start_value(const ParamObject& param) {
         const auto found = param.props.values.find(ofx::param_default);
-        if (param.type == ofx::param_double) return found == param.props.values.end() ? 0.0 : std::get<double>(found->second[0]);
+        if (param.type == ofx::param_double)
+            return found == param.props.values.end() ? 0.0 : std::get<double>(found->second[0]);
         if (param.type == ofx::param_string) return std::string();
         return found == param.props.values.end() ? 0 : std::get<int>(found->second[0]);
     }
@@ -168,8 +169,7 @@ class Stage {
         Props in;
         in.set(ofx::prop_time, time);
         const int whole[] = {m.origin_x, m.origin_y, m.origin_x + f.width, m.origin_y + f.height};
-        for (size_t i = 0; i < 4; ++i)
-            in.set(ofx::prop_render_window, window_.empty() ? whole[i] : window_[i], i);
+        for (size_t i = 0; i < 4; ++i) in.set(ofx::prop_render_window, window_.empty() ? whole[i] : window_[i], i);
         in.set(ofx::prop_render_scale, 1.0, 0), in.set(ofx::prop_render_scale, 1.0, 1);
         in.set(ofx::prop_interactive, interactive ? 1 : 0);
         if (m.source_frame >= 0) in.set(ofx::resolve_frame, m.source_frame);
@@ -201,11 +201,12 @@ class Stage {
             for (const auto& each : main_->messages) all += (all.empty() ? "" : ", ") + quoted(each);
             main_->messages.clear();
         }
-        std::printf("{\"do\": %s, \"status\": %d, \"ms\": %.3f, \"message\": %s, \"type\": %s, \"messages\": [%s], "
-                    "\"images_out\": %d, \"sets_refused\": %d, \"fetched\": %d, \"progress\": %d%s}\n",
-                    quoted(command).c_str(), status, ms, quoted(message).c_str(), quoted(type).c_str(), all.c_str(),
-                    world().images_out.load(), world().sets_refused.load(), world().fetched.load(),
-                    world().progress_updates.load(), more.c_str());
+        std::printf(
+            "{\"do\": %s, \"status\": %d, \"ms\": %.3f, \"message\": %s, \"type\": %s, \"messages\": [%s], "
+            "\"images_out\": %d, \"sets_refused\": %d, \"fetched\": %d, \"progress\": %d%s}\n",
+            quoted(command).c_str(), status, ms, quoted(message).c_str(), quoted(type).c_str(), all.c_str(),
+            world().images_out.load(), world().sets_refused.load(), world().fetched.load(),
+            world().progress_updates.load(), more.c_str());
         std::fflush(stdout);
     }
 

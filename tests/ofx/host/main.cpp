@@ -34,13 +34,18 @@ int main(int argc, char** argv) {
         {"premultiplied", &f.premultiplied},
     };
     const std::map<std::string, int*> numbers = {
-        {"padding", &m.padding},   {"origin-x", &m.origin_x},         {"origin-y", &m.origin_y},
-        {"frames", &f.frames},     {"channels", &f.channels},         {"first", &f.first},
+        {"padding", &m.padding},           {"origin-x", &m.origin_x},
+        {"origin-y", &m.origin_y},         {"frames", &f.frames},
+        {"channels", &f.channels},         {"first", &f.first},
         {"source-frame", &m.source_frame}, {"cancel-after", &m.cancel_after},
     };
     const std::map<std::string, std::string*> texts = {
-        {"source", &source}, {"out", &out}, {"depth", &f.depth}, {"source-path", &m.source_path},
-        {"colourspace", &m.colourspace}, {"name", &m.name},
+        {"source", &source},
+        {"out", &out},
+        {"depth", &f.depth},
+        {"source-path", &m.source_path},
+        {"colourspace", &m.colourspace},
+        {"name", &m.name},
     };
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];

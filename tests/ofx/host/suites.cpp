@@ -271,9 +271,9 @@ Status set_value(ofx::Param handle, ...) {
     va_end(list);
     return ofx::stat_ok;
 }
-const ofx::ParameterSuite parameter_suite = {param_define, param_handle, nullptr,      nullptr, get_value, get_value_at,
-                                             nullptr,      nullptr,      set_value,    nullptr, nullptr,   nullptr,
-                                             nullptr,      nullptr,      nullptr,      nullptr, nullptr,   nullptr};
+const ofx::ParameterSuite parameter_suite = {param_define, param_handle, nullptr,   nullptr, get_value, get_value_at,
+                                             nullptr,      nullptr,      set_value, nullptr, nullptr,   nullptr,
+                                             nullptr,      nullptr,      nullptr,   nullptr, nullptr,   nullptr};
 
 // ---- messages and progress
 
