@@ -116,8 +116,12 @@ std::unique_ptr<Connection> Worker::open(const Patience& patience) {
     } catch (const Lost& error) {  // it left, or hung, or is none of ours: start another
         log(error.whole());
     }
-    std::unique_lock<std::timed_mutex> start(starting_, std::defer_lock);
-    while (!start.try_lock_for(look_again)) patience.check();
+    std::unique_lock<std::mutex> start(starting_, std::try_to_lock);
+    while (!start.owns_lock()) {
+        patience.check();
+        std::this_thread::sleep_for(look_again);
+        start.try_lock();
+    }
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         const auto left = std::chrono::duration_cast<milliseconds>(not_before_ - Clock::now());

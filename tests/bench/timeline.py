@@ -72,17 +72,16 @@ def measure(folder: Path, size: tuple[int, int], rounds: int, many: int) -> None
         copied_in, engine, copied_out, aligned, restored = np.median(times, axis=0)
         total = float(np.median(ran.of(command)["value"]))
         print(f"{name} frame, median of {rounds}             {total:15.1f} ms")
+        print(f"  copied in {copied_in:.1f}, copied out {copied_out:.1f}, engine and wire {engine:.1f} ms,")
         print(
-            f"  copied in {copied_in:.1f}, engine and wire {engine:.1f} (aligned {aligned:.1f}, network {restored:.1f}),"
+            f"  of which aligned {aligned:.1f}, network {restored:.1f}; overhead {total - aligned - restored:11.1f} ms"
         )
-        print(f"  copied out {copied_out:.1f};     overhead {total - aligned - restored:21.1f} ms")
 
     last = len(frames) - 1
     command = f"instances:8:0-{last}"
     ran = host.run(frames, *begin, command, timeout=550)
-    print(
-        f"8 instances at once, {8 * (last + 1)} frames          {ran.of(command)['ms'] / 8 / (last + 1):9.1f} ms a frame"
-    )
+    count = 8 * len(frames)
+    print(f"8 instances at once, {count} frames          {ran.of(command)['ms'] / count:9.1f} ms a frame")
     assert ran.of(command)["status"] == 0
 
     command = f"repeat:{max(1, many // 2)}:0-1"
@@ -90,9 +89,8 @@ def measure(folder: Path, size: tuple[int, int], rounds: int, many: int) -> None
     ran = host.run(frames, *begin, "repeat:20:0-1", "rss", command, "rss", timeout=590)
     resident = [line["value"] / 1024 for line in ran.lines if line["do"] == "rss"]
     after = worker_memory(host.runtime)
-    print(
-        f"memory over {many} frames: host {resident[0]:.0f} -> {resident[1]:.0f} MiB, worker {before:.0f} -> {after:.0f} MiB"
-    )
+    print(f"memory over {many} frames: host {resident[0]:.0f} -> {resident[1]:.0f} MiB,", end=" ")
+    print(f"worker {before:.0f} -> {after:.0f} MiB")
 
 
 def shot(folder: Path, size: tuple[int, int]) -> tuple[np.ndarray, Path]:

@@ -56,7 +56,7 @@ class Server:
         self.lock = threading.Lock()
         folder = Path(os.environ["DEBLUR_RUNTIME_DIR"])
         self.log = script.with_suffix(".log")
-        self.guard = (folder / f"worker-1-{device}.lock").open("w")  # noqa: SIM115 - held for as long as this lives
+        self.guard = (folder / f"worker-1-{device}.lock").open("w")
         try:
             fcntl.flock(self.guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
