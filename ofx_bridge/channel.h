@@ -12,7 +12,7 @@
 namespace bridge {
 
 class Channel {
-   public:
+public:
     // Null where nobody listens; throws Lost if who listens is not this user.
     static std::unique_ptr<Channel> connect(const std::string& address);
     ~Channel();
@@ -28,7 +28,7 @@ class Channel {
     int64_t peer() const { return peer_; }
     void kill_peer() const;  // the very process that was connected to, never one that got its number later
 
-   private:
+private:
     Channel(int socket, int64_t peer);
     int socket_;
     int64_t peer_;

@@ -23,9 +23,7 @@
 namespace bridge {
 namespace {
 
-[[noreturn]] void lost(const char* what) {
-    throw Lost(std::string("the engine's connection ended (") + what + ")");
-}
+[[noreturn]] void lost(const char* what) { throw Lost(std::string("the engine's connection ended (") + what + ")"); }
 
 // Whether `descriptor` is ready for `events` within `wait`.
 bool ready(int descriptor, short events, std::chrono::milliseconds wait) {
@@ -62,7 +60,8 @@ std::unique_ptr<Channel> Channel::connect(const std::string& address) {
     sockaddr_un where{};
     where.sun_family = AF_UNIX;
     if (address.size() >= sizeof where.sun_path)
-        throw NoEngine("the path of the engine's socket is too long: " + address, "set DEBLUR_RUNTIME_DIR to a short one");
+        throw NoEngine("the path of the engine's socket is too long: " + address,
+                       "set DEBLUR_RUNTIME_DIR to a short one");
     std::memcpy(where.sun_path, address.c_str(), address.size() + 1);
 #if defined(SOCK_CLOEXEC)
     const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -85,9 +85,10 @@ void describe(ofx::Effect effect) {
     for (const char* label : {ofx::prop_label, ofx::prop_short_label, ofx::prop_long_label})
         h.set(props, label, "Deblur Engine");
     h.set(props, ofx::prop_grouping, "Filter");
-    h.set(props, ofx::prop_description,
-          "Takes the motion blur out of a clip with the clip's own sharp frames. Fit makes the model, CLIP.deblur.onnx; "
-          "the engine works in a process of its own.");
+    h.set(
+        props, ofx::prop_description,
+        "Takes the motion blur out of a clip with the clip's own sharp frames. Fit makes the model, CLIP.deblur.onnx; "
+        "the engine works in a process of its own.");
     h.set(props, ofx::prop_supported_contexts, ofx::context_filter, 0);
     h.set(props, ofx::prop_supported_contexts, ofx::context_general, 1);
     int index = 0;

@@ -30,7 +30,7 @@ struct Chosen {
 bool is_linear(Footage footage, const HostPicture& picture, const std::string& colourspace);
 
 class Effect {
-   public:
+public:
     explicit Effect(ofx::Effect handle);
 
     Chosen chosen(double time) const;
@@ -45,12 +45,12 @@ class Effect {
     void name_frames(double time, ofx::PropertySet out);  // GetFramesNeeded
     void changed(const std::string& name, bool by_user, double time);
 
-   private:
+private:
     void make(ofx::PropertySet in, const Image& source, const Image& output, Box window, const Chosen& chosen,
               bool interactive);
-    void say(const std::string& status);                            // for the status line, at the next chance
-    void complain(const char* type, const std::string& message);    // and as a persistent message
-    void content();                                                 // takes the message back
+    void say(const std::string& status);                          // for the status line, at the next chance
+    void complain(const char* type, const std::string& message);  // and as a persistent message
+    void content();                                               // takes the message back
     void fit(double time);
     void fit_by_path(const Chosen& chosen);
     void fit_from_host(const Chosen& chosen);

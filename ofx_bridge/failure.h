@@ -10,12 +10,12 @@ namespace bridge {
 
 // One of these ends a request; what() is fit for showing to a user.
 class Failure : public std::runtime_error {
-   public:
+public:
     explicit Failure(const std::string& message, std::string hint = "")
         : std::runtime_error(message), hint_(std::move(hint)) {}
     std::string whole() const { return hint_.empty() ? what() : std::string(what()) + ": " + hint_; }
 
-   private:
+private:
     std::string hint_;
 };
 

@@ -19,7 +19,7 @@ using std::chrono::seconds;
 
 // The host's bar; where it shows none, nothing is ever cancelled by it.
 class Progress {
-   public:
+public:
     Progress(ofx::Effect effect, const char* label) : effect_(effect), suite_(host().progress()) {
         if (suite_ != nullptr) suite_->progressStart(effect_, label);
     }
@@ -30,7 +30,7 @@ class Progress {
         return suite_ == nullptr || suite_->progressUpdate(effect_, share) != ofx::stat_reply_no;
     }
 
-   private:
+private:
     ofx::Effect effect_;
     const ofx::ProgressSuiteV1* suite_;
 };
@@ -41,7 +41,8 @@ std::string place_for_models() {
     if ((data == nullptr || *data == '\0') && (home == nullptr || *home == '\0'))
         throw Failure("no place for the model", "set Model File to where it shall be written");
     const std::filesystem::path folder =
-        (data != nullptr && *data != '\0' ? std::filesystem::path(data) : std::filesystem::path(home) / ".local/share") /
+        (data != nullptr && *data != '\0' ? std::filesystem::path(data)
+                                          : std::filesystem::path(home) / ".local/share") /
         "deblur-engine";
     std::error_code error;
     std::filesystem::create_directories(folder, error);
@@ -130,8 +131,7 @@ void Effect::fit_from_host(const Chosen& now) {
     Lease lease = Worker::of(now.device).lease(key_, short_wait);
     const std::string out = now.model.empty() ? place_for_models() : now.model;
     const auto payload =
-        lease->ask(wire::Type::fit,
-                   wire::fit("", out, now.preset, 0, wire::fit_overwrite | wire::fit_frames_follow),
+        lease->ask(wire::Type::fit, wire::fit("", out, now.preset, 0, wire::fit_overwrite | wire::fit_frames_follow),
                    wire::Type::job, short_wait);
     const uint64_t job = wire::Job{wire::Reader(payload)}.number;
     {
@@ -148,18 +148,19 @@ void Effect::fit_from_host(const Chosen& now) {
             if (!image || image.picture().channels < 3)
                 throw Failure("the host has no picture at " + std::to_string(std::lround(when)), image.trouble());
             const Box& size = image.picture().bounds;
-            lease->reserve(2, sizeof(float) * 3 * static_cast<size_t>(size.width()) * static_cast<size_t>(size.height()),
+            lease->reserve(2,
+                           sizeof(float) * 3 * static_cast<size_t>(size.width()) * static_cast<size_t>(size.height()),
                            short_wait);
             lease->held()[1] = {};
             // Light becomes BT.709: a model lives in a picture that looks even, and its file says so.
             Coding coding;
             if (is_linear(now.footage, image.picture(), colourspace)) coding.from_light = Transfer::bt709;
             take(image.picture(), coding, lease->slot(1));
-            lease->ask(wire::Type::fit_frame,
-                       wire::fit_frame(job, std::llround(when) - now.first_frame, static_cast<uint32_t>(size.width()),
-                                       static_cast<uint32_t>(size.height()), fps, Connection::surface,
-                                       lease->offset(1)),
-                       wire::Type::done, short_wait);
+            lease->ask(
+                wire::Type::fit_frame,
+                wire::fit_frame(job, std::llround(when) - now.first_frame, static_cast<uint32_t>(size.width()),
+                                static_cast<uint32_t>(size.height()), fps, Connection::surface, lease->offset(1)),
+                wire::Type::done, short_wait);
         }
         lease->ask(wire::Type::fit_start, wire::job(job), wire::Type::done, short_wait);
     } catch (...) {

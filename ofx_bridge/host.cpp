@@ -32,7 +32,8 @@ bool HostSide::attach(const ofx::Host* given) {
 
 std::string HostSide::text(ofx::PropertySet set, const char* name, int index) const {
     char* value = nullptr;
-    if (set == nullptr || props_->propGetString(set, name, index, &value) != ofx::stat_ok || value == nullptr) return "";
+    if (set == nullptr || props_->propGetString(set, name, index, &value) != ofx::stat_ok || value == nullptr)
+        return "";
     return value;
 }
 

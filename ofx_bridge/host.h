@@ -12,7 +12,7 @@
 namespace bridge {
 
 class HostSide {
-   public:
+public:
     bool attach(const ofx::Host* host);  // false where a suite is missing that nothing can be done without
     bool attached() const { return image_ != nullptr; }
 
@@ -40,7 +40,7 @@ class HostSide {
     bool temporal() const { return temporal_; }  // frames other than the current one can be had
     bool linear() const { return linear_; }      // float pictures are scene linear
 
-   private:
+private:
     const ofx::Host* host_ = nullptr;
     const ofx::PropertySuite* props_ = nullptr;
     const ofx::ImageEffectSuite* image_ = nullptr;
@@ -56,7 +56,7 @@ HostSide& host();
 
 // A picture on loan from a clip; empty where the host has none.
 class Image {
-   public:
+public:
     Image(ofx::Clip clip, double time);
     ~Image();
     Image(const Image&) = delete;
@@ -67,7 +67,7 @@ class Image {
     const std::string& identifier() const { return identifier_; }  // "" unknown
     const std::string& trouble() const { return trouble_; }        // why there is no picture
 
-   private:
+private:
     void read();
     ofx::PropertySet handle_ = nullptr;
     std::optional<HostPicture> picture_;

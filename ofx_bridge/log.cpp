@@ -17,7 +17,7 @@ constexpr off_t most_bytes = 2 << 20;  // the worker begins the file anew at 1 M
 void write_log(const std::string& path, const std::string& line) noexcept try {
     const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return;
-    struct stat facts {};
+    struct stat facts{};
     if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size < most_bytes) {
         char when[32] = "";
         const std::time_t now = std::time(nullptr);

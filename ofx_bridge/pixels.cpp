@@ -17,10 +17,10 @@ namespace {
 
 using deblur::Half;
 
-constexpr int block = 256;                  // pixels
-constexpr int64_t large = 1 << 19;          // pixels from which on a second thread pays
-constexpr float most = 65504.0f;            // the largest half
-constexpr float difference_gain = 2.0f;     // in the view that shows differences about a middle grey
+constexpr int block = 256;               // pixels
+constexpr int64_t large = 1 << 19;       // pixels from which on a second thread pays
+constexpr float most = 65504.0f;         // the largest half
+constexpr float difference_gain = 2.0f;  // in the view that shows differences about a middle grey
 
 // ---- stored values to numbers and back, `count` of them
 
@@ -31,7 +31,9 @@ void load(const uint16_t* from, float* to, int count) {
     for (int i = 0; i < count; ++i) to[i] = static_cast<float>(from[i]) * (1.0f / 65535.0f);
 }
 void load(const Half* from, float* to, int count) { deblur::to_floats(from, to, count); }
-void load(const float* from, float* to, int count) { std::memcpy(to, from, sizeof(float) * static_cast<size_t>(count)); }
+void load(const float* from, float* to, int count) {
+    std::memcpy(to, from, sizeof(float) * static_cast<size_t>(count));
+}
 
 uint8_t stored(float v, uint8_t) { return static_cast<uint8_t>(deblur::clamped(v, 0.0f, 1.0f) * 255.0f + 0.5f); }
 uint16_t stored(float v, uint16_t) {
@@ -186,13 +188,12 @@ bool alike(const HostPicture& a, const HostPicture& b) { return a.depth == b.dep
 // A block of `source` in the form of `form`.
 void convert(const uint8_t* from, const HostPicture& source, uint8_t* to, const HostPicture& form, int pixels) {
     float numbers[4 * block], changed[4 * block];
-    with_type(source.depth, [&](auto t) {
-        load(reinterpret_cast<const decltype(t)*>(from), numbers, pixels * source.channels);
-    });
+    with_type(source.depth,
+              [&](auto t) { load(reinterpret_cast<const decltype(t)*>(from), numbers, pixels * source.channels); });
     for (int i = 0; i < pixels; ++i)
         for (int c = 0; c < form.channels; ++c) {
             const bool there = c < source.channels && (source.channels > 1 || form.channels == 1);
-            changed[i * form.channels + c] = there ? numbers[i * source.channels + c]
+            changed[i * form.channels + c] = there                  ? numbers[i * source.channels + c]
                                              : source.channels == 1 ? (c == 3 ? numbers[i] : 0.0f)
                                                                     : 1.0f;
         }

@@ -32,7 +32,7 @@ std::string variable(const char* name) {
 }
 
 bool is_program(const std::string& path) {
-    struct stat facts {};
+    struct stat facts{};
     return stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode) && access(path.c_str(), X_OK) == 0;
 }
 
@@ -87,7 +87,7 @@ std::string runtime_folder() {
     if (folder.empty()) folder = "/tmp/deblur-engine-" + std::to_string(geteuid());
     if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
         throw NoEngine("the folder " + folder + " cannot be made: " + std::strerror(errno), "set DEBLUR_RUNTIME_DIR");
-    struct stat facts {};
+    struct stat facts{};
     if (lstat(folder.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode) || facts.st_uid != geteuid() ||
         (facts.st_mode & 077) != 0)
         throw NoEngine("the folder " + folder + " is a link, another user's, or open to others",
@@ -110,7 +110,8 @@ std::string engine_program() {
     }
     const std::string found = on_the_path("deblur-engine");
     if (found.empty())
-        throw NoEngine("deblur-engine is not installed", "pip install deblur-engine, then: deblur-engine plugin install");
+        throw NoEngine("deblur-engine is not installed",
+                       "pip install deblur-engine, then: deblur-engine plugin install");
     return found;
 }
 
@@ -133,7 +134,7 @@ int64_t start(const std::string& program, const std::string& device, const std::
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const pid_t child = ready ? fork() : -1;
     if (child == 0) {
-        struct sigaction plain {};
+        struct sigaction plain{};
         plain.sa_handler = SIG_DFL;
         for (int number = 1; number < 32; ++number) sigaction(number, &plain, nullptr);
         setsid();

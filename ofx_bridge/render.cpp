@@ -3,6 +3,7 @@
 // somebody works on it, and a final frame fails.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <optional>
 
@@ -29,11 +30,19 @@ Transfer curve_of(const wire::ModelInfo& info) {
 // The host's pixels per pixel of the clip; a clip that was fitted into another shape keeps its smaller ratio.
 double scale_of(const wire::ModelInfo& info, const Box& bounds) {
     if (info.width == 0 || info.height == 0) return 0;
-    return std::min(bounds.width() / static_cast<double>(info.width), bounds.height() / static_cast<double>(info.height));
+    return std::min(bounds.width() / static_cast<double>(info.width),
+                    bounds.height() / static_cast<double>(info.height));
+}
+
+std::string in_ms(Clock::duration time) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f", std::chrono::duration<double, std::milli>(time).count());
+    return text;
 }
 
 }  // namespace
 
+// Whether the host's pictures are scene-linear light.
 bool is_linear(Footage footage, const HostPicture& picture, const std::string& colourspace) {
     if (footage != Footage::automatic) return footage == Footage::linear;
     if (picture.depth == Depth::byte || picture.depth == Depth::word) return false;
@@ -109,6 +118,7 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
             if (image) use(image);
         };
         const Box& bounds = source.picture().bounds;
+        const auto begun = Clock::now();
         wire::Render request;
         request.pictures = bring(*lease, frames, frame, source, coding, std::to_string(key_), fetch, patience);
         request.model = now.model, request.clip = now.clip;
@@ -120,8 +130,9 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
         request.scale = scale_of(info, bounds);
         request.out_surface = Connection::surface, request.out_offset = lease->offset(0);
 
-        const auto payload =
-            lease->ask(wire::Type::render, wire::render(request), wire::Type::rendered, patience);
+        const auto copied_in = Clock::now();
+        const auto payload = lease->ask(wire::Type::render, wire::render(request), wire::Type::rendered, patience);
+        const auto answered = Clock::now();
         const wire::Rendered done{wire::Reader(payload)};
         const Show show = now.view == View::split        ? Show::split
                           : now.view == View::difference ? Show::difference
@@ -138,20 +149,23 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
             pass(source.picture(), output.picture(), window);
         }
         worker.worked();
-
         std::string status = "Frame " + std::to_string(frame) + ": ";
         status += (done.flags & wire::rendered_unchanged) != 0
                       ? "nothing to deblur"
                       : (done.references > 0 ? std::to_string(done.references) + " " : "") + routes[done.route];
-        status += ", " + std::to_string(done.total_us / 1000) + " ms on " + lease->welcome().device;
+        status += ", on " + lease->welcome().device + " in " + in_ms(copied_in - begun) + " + " +
+                  in_ms(answered - copied_in) + " + " + in_ms(Clock::now() - answered) +
+                  " ms (copied in, engine, copied out), of which aligned " +
+                  in_ms(std::chrono::microseconds(done.aligned_us)) + ", restored " +
+                  in_ms(std::chrono::microseconds(done.restored_us));
         std::string note = done.note;
         if (note.empty()) note = info.note;
         if (lease->welcome().engine != DEBLUR_VERSION)
             note += (note.empty() ? "" : "; ") + std::string("the engine is of version ") + lease->welcome().engine +
                     ", the plug-in of " + DEBLUR_VERSION + ": run deblur-engine plugin install";
         if (!note.empty()) status += ". " + note;
-        const bool worth_showing = (done.flags & wire::rendered_noteworthy) != 0 ||
-                                   lease->welcome().engine != DEBLUR_VERSION;
+        const bool worth_showing =
+            (done.flags & wire::rendered_noteworthy) != 0 || lease->welcome().engine != DEBLUR_VERSION;
         if (worth_showing && !note.empty()) {
             complain(ofx::message_warning, "Deblur: " + note);
         } else {

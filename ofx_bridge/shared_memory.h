@@ -9,7 +9,7 @@
 namespace bridge {
 
 class SharedMemory {
-   public:
+public:
     explicit SharedMemory(size_t bytes);  // throws Failure
     ~SharedMemory();
     SharedMemory(const SharedMemory&) = delete;
@@ -19,7 +19,7 @@ class SharedMemory {
     size_t bytes() const { return bytes_; }
     int descriptor() const { return descriptor_; }
 
-   private:
+private:
     size_t bytes_;
     int descriptor_ = -1;
     uint8_t* data_ = nullptr;

@@ -94,7 +94,7 @@ inline bool is_utf8(std::string_view text) {
 }
 
 class Writer {
-   public:
+public:
     template <class T>
     Writer& number(T value) {
         static_assert(std::is_arithmetic_v<T>);
@@ -110,12 +110,12 @@ class Writer {
     }
     const std::vector<uint8_t>& bytes() const { return bytes_; }
 
-   private:
+private:
     std::vector<uint8_t> bytes_;
 };
 
 class Reader {
-   public:
+public:
     Reader(const uint8_t* data, size_t size) : at_(data), left_(size) {}
     explicit Reader(const std::vector<uint8_t>& bytes) : Reader(bytes.data(), bytes.size()) {}
 
@@ -145,7 +145,7 @@ class Reader {
         if (left_ != 0) throw Malformed(std::to_string(left_) + " bytes too many");
     }
 
-   private:
+private:
     const uint8_t* take(size_t size) {
         if (size > left_) throw Malformed("the message ends too early");
         const uint8_t* from = at_;

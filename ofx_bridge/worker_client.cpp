@@ -75,9 +75,8 @@ void Worker::give_back(std::unique_ptr<Connection> connection) {
     std::vector<std::unique_ptr<Connection>> old;  // closed after the lock
     const std::lock_guard<std::mutex> lock(mutex_);
     idle_.push_back(std::move(connection));
-    const auto stale = std::stable_partition(idle_.begin(), idle_.end(), [](const auto& each) {
-        return Clock::now() - each->used < idle_for;
-    });
+    const auto stale = std::stable_partition(idle_.begin(), idle_.end(),
+                                             [](const auto& each) { return Clock::now() - each->used < idle_for; });
     std::move(stale, idle_.end(), std::back_inserter(old));
     idle_.erase(stale, idle_.end());
     if (idle_.size() > most_idle) {
@@ -117,8 +116,12 @@ std::unique_ptr<Connection> Worker::open(const Patience& patience) {
     } catch (const Lost& error) {  // it left, or hung, or is none of ours: start another
         log(error.whole());
     }
-    std::unique_lock<std::timed_mutex> start(starting_, std::defer_lock);
-    while (!start.try_lock_for(look_again)) patience.check();
+    std::unique_lock<std::mutex> start(starting_, std::try_to_lock);
+    while (!start.owns_lock()) {
+        patience.check();
+        std::this_thread::sleep_for(look_again);
+        start.try_lock();
+    }
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         const auto left = std::chrono::duration_cast<milliseconds>(not_before_ - Clock::now());
@@ -193,8 +196,7 @@ wire::ModelInfo Worker::model(Connection& connection, const std::string& model, 
             Clock::now() - found->second.when < model_is_fresh)
             return found->second.info;
     }
-    const auto payload =
-        connection.ask(wire::Type::model, wire::model(model, clip), wire::Type::model_info, patience);
+    const auto payload = connection.ask(wire::Type::model, wire::model(model, clip), wire::Type::model_info, patience);
     wire::ModelInfo info{wire::Reader(payload)};
     const std::lock_guard<std::mutex> lock(mutex_);
     if (models_.size() > 64) models_.clear();

@@ -41,7 +41,7 @@ class Worker;
 
 // One connection, for one thread at a time, with its pictures: one surface that is cut into equal slots.
 class Connection {
-   public:
+public:
     Connection(std::unique_ptr<Channel> channel, const Patience& patience);
 
     // Sends a request and gives its answer's payload. Throws Refused for the worker's ERROR, Aborted, or Lost.
@@ -63,7 +63,7 @@ class Connection {
     Clock::time_point used = Clock::now();
     uint64_t key = 0;  // who used it last
 
-   private:
+private:
     void send(const std::vector<uint8_t>& bytes, int descriptor, const Patience& patience, Clock::time_point end);
     void receive(uint8_t* data, size_t size, const Patience& patience, Clock::time_point end);
     void wait_step(const Patience& patience, Clock::time_point end);
@@ -80,7 +80,7 @@ class Connection {
 
 // A connection on loan; it goes back by itself, unless something went wrong with it.
 class Lease {
-   public:
+public:
     Lease(Worker& worker, std::unique_ptr<Connection> connection)
         : worker_(&worker), connection_(std::move(connection)) {}
     Lease(Lease&&) = default;
@@ -90,22 +90,22 @@ class Lease {
     Connection& operator*() const { return *connection_; }
     void drop() { connection_.reset(); }
 
-   private:
+private:
     Worker* worker_;
     std::unique_ptr<Connection> connection_;
 };
 
 // The worker of one device: its connections, how it is started, and when it may be tried again.
 class Worker {
-   public:
-    static Worker& of(const std::string& device);  // auto, cpu, cuda
+public:
+    static Worker& of(const std::string& device);   // auto, cpu, cuda
     static void forget_idle();                      // closes the connections that nobody uses
     static void set_host(const std::string& name);  // for HELLO
 
     // A connection, from those at hand if possible, the one that `key` used last first. Throws NoEngine or Aborted.
     Lease lease(uint64_t key, const Patience& patience);
-    void try_again_at_once();  // ends the pause after failed starts
-    void worked();             // a frame was made: the worker is well
+    void try_again_at_once();              // ends the pause after failed starts
+    void worked();                         // a frame was made: the worker is well
     void died(const std::string& reason);  // it was lost in the middle of a request
 
     // What MODEL said, asked again after a second or on another worker.
@@ -116,7 +116,7 @@ class Worker {
     std::string log_path() const;
     void log(const std::string& line) const;
 
-   private:
+private:
     friend class Lease;
     explicit Worker(std::string device) : device_(std::move(device)) {}
     void give_back(std::unique_ptr<Connection> connection);
@@ -130,8 +130,8 @@ class Worker {
     };
 
     const std::string device_;
-    std::timed_mutex starting_;  // held while a worker is started: one thread does it, the others wait
-    mutable std::mutex mutex_;   // over all that follows
+    std::mutex starting_;       // held while a worker is started: one thread does it, the others wait
+    mutable std::mutex mutex_;  // over all that follows
     std::vector<std::unique_ptr<Connection>> idle_;
     std::map<std::string, Known> models_;
     int failures_ = 0;

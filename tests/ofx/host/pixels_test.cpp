@@ -84,7 +84,10 @@ struct Owned {
 };
 
 float step_of(Depth depth) {
-    return depth == Depth::byte ? 1.0f / 255 : depth == Depth::word ? 1.0f / 65535 : depth == Depth::half ? 1e-3f : 1e-6f;
+    return depth == Depth::byte   ? 1.0f / 255
+           : depth == Depth::word ? 1.0f / 65535
+           : depth == Depth::half ? 1e-3f
+                                  : 1e-6f;
 }
 
 double srgb_to_light(double v) { return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); }
@@ -116,7 +119,9 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
         }
     take(known.picture, coding, picture.data());
     const auto at = [&](int x, int y, int c) -> float& {
-        return picture[(static_cast<size_t>(b.y2 - 1 - y) * static_cast<size_t>(width) + static_cast<size_t>(x - b.x1)) * 3 +
+        return picture[(static_cast<size_t>(b.y2 - 1 - y) * static_cast<size_t>(width) +
+                        static_cast<size_t>(x - b.x1)) *
+                           3 +
                        static_cast<size_t>(c)];
     };
     for (int y = b.y1; y < b.y2; ++y)
@@ -147,7 +152,8 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
         EXPECT(parts.get(x, b.y1, 0) == (x < b.x1 + width / 2 ? known : out).get(x, b.y1, 0));
     if (width > 2 && height > 2) {
         Owned inside(width, height, depth, channels, premultiplied, flipped, padding);
-        give(picture.data(), known.picture, coding, Show::result, inside.picture, {b.x1 + 1, b.y1 + 1, b.x2 - 1, b.y2 - 1});
+        give(picture.data(), known.picture, coding, Show::result, inside.picture,
+             {b.x1 + 1, b.y1 + 1, b.x2 - 1, b.y2 - 1});
         const Owned fresh(width, height, depth, channels, premultiplied, flipped, padding);
         EXPECT(std::memcmp(inside.picture.row(b.y1), fresh.picture.row(b.y1), 4) == 0);
         EXPECT(inside.get(b.x1 + 1, b.y1 + 1, 1) == out.get(b.x1 + 1, b.y1 + 1, 1));
@@ -165,7 +171,8 @@ void beyond_the_source() {
     pass(source.picture, out.picture, {-5, -5, 50, 50});
     for (int y = -2; y < 7; ++y)
         for (int x = -2; x < 8; ++x)
-            EXPECT(out.get(x, y, 2) == (x >= 0 && x < 6 && y >= 0 && y < 5 ? static_cast<float>(x + 10 * y + 200) : 0.0f));
+            EXPECT(out.get(x, y, 2) ==
+                   (x >= 0 && x < 6 && y >= 0 && y < 5 ? static_cast<float>(x + 10 * y + 200) : 0.0f));
     pass(source.picture, out.picture, {100, 100, 120, 120});
 }
 

@@ -31,8 +31,16 @@ std::vector<std::vector<uint8_t>> good_ones() {
     return {
         bytes(Writer().number(7u).text("0.1.0").text("cpu").text("/tmp/worker.log")),
         bytes(Writer().number(9u).text("der Film fehlt: \xc3\xa4").text("")),
-        bytes(Writer().text("/a.onnx").text("/a.mov").number(1920u).number(1080u).number(int64_t{99}).number(1u).number(2u)
-                  .number(uint64_t{5}).text("")),
+        bytes(Writer()
+                  .text("/a.onnx")
+                  .text("/a.mov")
+                  .number(1920u)
+                  .number(1080u)
+                  .number(int64_t{99})
+                  .number(1u)
+                  .number(2u)
+                  .number(uint64_t{5})
+                  .text("")),
         bytes(Writer().number(2u).number(3u).number(int64_t{1}).number(int64_t{2}).number(int64_t{9})),
         bytes(Writer().number(0u).number(2u).number(1u).number(1u).number(2u).number(3u).number(4u).text("note")),
         bytes(Writer().number(uint64_t{12})),
