@@ -75,7 +75,7 @@ def built() -> Built:
 def script(path: Path, *words: str) -> Path:
     """An executable that stands for ``deblur-engine``: the plug-in keeps an editor's PYTHONPATH from it."""
     modules = f"{ROOT / 'engine'}:{ROOT / 'tests'}"
-    path.write_text(f"#!/bin/sh\nPYTHONPATH={modules} exec {sys.executable} {' '.join(words)} \"$@\"\n")
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={modules} exec {sys.executable} {" ".join(words)} "$@"\n')
     path.chmod(0o755)
     return path
 

@@ -198,7 +198,9 @@ class StandIn:
                 self.jobs[len(self.jobs) + 1] = states
                 return wire.Job(len(self.jobs))
         if isinstance(request, wire.FitFrame):
-            seen = np.frombuffer(surfaces[request.surface], np.float32, request.width * request.height * 3, request.offset)
+            seen = np.frombuffer(
+                surfaces[request.surface], np.float32, request.width * request.height * 3, request.offset
+            )
             self.note(name="fit picture", mean=float(np.mean(seen)))
         if isinstance(request, wire.FitStatus):
             with self.lock:

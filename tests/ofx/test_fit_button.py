@@ -36,7 +36,9 @@ def test_a_fit_by_path_ends_in_the_new_model(stand_in: StandIn) -> None:
 
 
 def test_a_fit_from_the_hosts_frames(stand_in: StandIn) -> None:
-    host = start(stand_in, "--manner", "natron", footage="Display referred", frames={n + 101: p for n, p in FRAMES.items()})
+    host = start(
+        stand_in, "--manner", "natron", footage="Display referred", frames={n + 101: p for n, p in FRAMES.items()}
+    )
     host.set(firstFrame=101)
     said = press(host, "fit")
     assert [(f["frame"], f["width"], f["height"], f["fps"]) for f in stand_in.asked("fitframe")] == [
@@ -99,7 +101,9 @@ def test_a_fit_that_fails_says_why(stand_in: StandIn) -> None:
     assert said["values"]["model"] == ""
 
 
-@pytest.mark.parametrize(("options", "told"), [(["--manner", "mlt"], "Source Clip"), (["--quirk", "no-range"], "Source")])
+@pytest.mark.parametrize(
+    ("options", "told"), [(["--manner", "mlt"], "Source Clip"), (["--quirk", "no-range"], "Source")]
+)
 def test_a_fit_that_cannot_be_says_what_is_missing(stand_in: StandIn, options: list[str], told: str) -> None:
     assert told in press(start(stand_in, *options), "fit")["values"]["status"]
     assert not stand_in.asked("fitstart")

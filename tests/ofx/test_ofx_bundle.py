@@ -41,7 +41,9 @@ def test_the_binary_needs_nothing_but_the_c_library_and_shows_three_doors(built:
 
 @pytest.mark.parametrize("name", ["ofx_pixels_test", "ofx_wire_fuzz"])
 def test_what_needs_no_host(built: Built, name: str) -> None:
-    done = subprocess.run([built.folder / "tests/ofx/host" / name, "20000"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [built.folder / "tests/ofx/host" / name, "20000"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -98,7 +98,9 @@ def test_references_from_the_host(real: Workplace, shot: Shot, pictures, tmp_pat
 
 
 @pytest.mark.parametrize("manner", ["mlt", "runner"])
-def test_a_host_with_neither_gets_the_frame_alone_and_is_told(real, shot: Shot, pictures, tmp_path, manner: str) -> None:
+def test_a_host_with_neither_gets_the_frame_alone_and_is_told(
+    real, shot: Shot, pictures, tmp_path, manner: str
+) -> None:
     host = start(real, clip_of(pictures, "float"), "--manner", manner, model=shot.alone(tmp_path))
     frame = host.one(5)
     alone = shot.renderer()
