@@ -76,7 +76,7 @@ sanitize-ofx: $(READY)
 	@set -e; for kind in address thread; do \
 	  echo "== $$kind"; DEBLUR_OFX_SANITIZE=$$kind OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	    ASAN_OPTIONS=detect_leaks=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-	    $(BIN)/python -m pytest tests/ofx $(ARGS); \
+	    $(BIN)/python -m pytest tests/ofx -o timeout=1200 $(ARGS); \
 	done
 
 clean:

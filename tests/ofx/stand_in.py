@@ -2,7 +2,8 @@
 """A worker that is none: it speaks docs/wire.md, makes pictures that are easily foretold, and errs where it is told to.
 
 The plug-in starts it as it would the engine. ``plan.json`` in the runtime folder says how it behaves; what is asked of
-it goes to ``asked.jsonl``. A fault in the plan (request's name -> fault) happens once, so that the next try is well.
+it goes to ``asked.jsonl``. A fault in the plan (request's name -> fault, or several one after the other; see
+``StandIn.send``) happens once, so that the next try is well.
 """
 
 from __future__ import annotations
@@ -26,11 +27,6 @@ import numpy as np
 from deblur_engine.worker import wire
 from deblur_engine.worker.meeting import Meeting
 
-FAULTS = (
-    "kill stop silence close garbage http truncated huge reserved short long type stale future version version-error "
-    "zero utf8 nul refuse memory alive never"
-).split()
-
 
 class Gone(Exception):
     """The connection is of no use any more."""
@@ -53,7 +49,12 @@ class StandIn:
         """The fault that the plan has for this request, which is taken out of it."""
         with self.lock:
             plan = self.plan()
-            found = plan.get("faults", {}).pop(name, "")
+            faults = plan.get("faults", {})
+            found = faults.pop(name, "")
+            if isinstance(found, list):
+                found, *later = found
+                if later:
+                    faults[name] = later
             if found:
                 self.write("plan.json", json.dumps(plan))
         return str(found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever goes wrong with the engine: the host lives, shows the source and says why; final frames fail; the next works."""
+"""Whatever goes wrong with the engine: the host lives, shows the source and says why, and the next frame works."""
 
 from __future__ import annotations
 
