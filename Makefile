@@ -64,7 +64,7 @@ gpu: $(READY)
 	$(BIN)/python tests/bench/gpu.py
 
 sanitize:
-	cmake -S . -B build/sanitize -DDEBLUR_PYTHON=OFF -DDEBLUR_CPP_TESTS=ON -DDEBLUR_SANITIZE=ON -DDEBLUR_CUDA=0 \
+	cmake -S . -B build/sanitize -DDEBLUR_PYTHON=OFF -DDEBLUR_OFX=OFF -DDEBLUR_CPP_TESTS=ON -DDEBLUR_SANITIZE=ON -DDEBLUR_CUDA=0 \
 	  -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	cmake --build build/sanitize --parallel
 	UBSAN_OPTIONS=print_stacktrace=1 build/sanitize/tests/cpp/deblur_tests
