@@ -72,7 +72,15 @@ ofx::Status Effect::render(ofx::PropertySet in) {
     const bool interactive = host().whole(in, ofx::prop_interactive).value_or(0) != 0;
     std::string why;
     try {
-        make(in, source, output, window, now, interactive);
+        try {
+            make(in, source, output, window, now, interactive);
+        } catch (const Lost& error) {
+            if (interactive) throw;
+            // Once more with another worker: there are hosts that ignore the status, and a frame is lost for good
+            // there.
+            Worker::of(now.device).log("frame at " + std::to_string(time) + " is tried again: " + error.whole());
+            make(in, source, output, window, now, interactive);
+        }
         return ofx::stat_ok;
     } catch (const Aborted&) {
         pass(source.picture(), output.picture(), window);
@@ -179,7 +187,7 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
     } catch (const wire::Malformed& error) {
         lease.drop();
         worker.died(error.what());
-        throw Failure(std::string("the engine sent what is no message: ") + error.what());
+        throw Lost(std::string("the engine sent what is no message: ") + error.what());
     }
 }
 

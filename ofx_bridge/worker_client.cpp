@@ -133,26 +133,34 @@ std::unique_ptr<Connection> Worker::open(const Patience& patience) {
         int64_t process = 0;
         std::string reason = "the engine did not begin to listen";
         bool gone = false;
+        milliseconds pause = look_again;
         for (;;) {
             patience.check();
             try {
                 if (auto connection = greet()) return connection;  // perhaps another thread's, or another editor's
             } catch (const Lost& error) {
                 reason = error.whole();
+                pause = std::min(2 * pause, milliseconds(1000));  // whoever listens there is none of ours
             }
             if (process == 0) {
                 const std::string program = platform::engine_program();
                 log("starts " + program + " serve --device " + device_);
+                started_.erase(std::remove_if(started_.begin(), started_.end(),
+                                              [](int64_t each) { return !platform::ending(each).empty(); }),
+                               started_.end());
                 process = platform::start(program, device_, log_path());
+                started_.push_back(process);
             } else if (!gone) {
                 const std::string ending = platform::ending(process);
                 gone = !ending.empty();
+                if (gone) started_.pop_back();
                 // With code 0 it has found another one, which may not listen yet.
                 if (gone && ending != "it ended with code 0")
                     throw NoEngine("the engine could not be started: " + ending, "see " + log_path());
             }
             if (Clock::now() > end) throw NoEngine(reason, "see " + log_path());
-            std::this_thread::sleep_for(look_again);
+            for (const auto until = Clock::now() + pause; Clock::now() < until; std::this_thread::sleep_for(look_again))
+                patience.check();
         }
     } catch (const Aborted&) {
         throw;

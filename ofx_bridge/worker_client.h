@@ -130,8 +130,9 @@ private:
     };
 
     const std::string device_;
-    std::mutex starting_;       // held while a worker is started: one thread does it, the others wait
-    mutable std::mutex mutex_;  // over all that follows
+    std::mutex starting_;           // held while a worker is started: one thread does it, the others wait
+    std::vector<int64_t> started_;  // processes that nobody has waited for yet; with `starting_`
+    mutable std::mutex mutex_;      // over all that follows
     std::vector<std::unique_ptr<Connection>> idle_;
     std::map<std::string, Known> models_;
     int failures_ = 0;
