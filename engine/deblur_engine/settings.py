@@ -72,6 +72,7 @@ class FitSettings:
     width: int | None = None  # channels of the network's first level
     learning_rate: float = 1e-3
     references: int = 4  # sharp references tried for each blurry frame
+    keep_references: bool = False  # inside the model, for hosts that give no other frame than the one they show
 
     def resolved(self) -> FitSettings:
         """The settings with every ``None`` filled in from the preset; raises ``UsageError`` outside legal ranges."""

@@ -73,11 +73,11 @@ def test_a_fit_from_a_hosts_frames_serves_the_host(serve: Callable[..., Served],
         assert (done.state, done.share, done.model) == (FitState.DONE, 1.0, str(out)), done
         assert not left_behind()
         info = client.ask(wire.Model(str(out), ""), wire.ModelInfo)
-        assert (info.frames, info.route, info.width) == (10, 2, 192)
-        needed = client.ask(wire.Needs(str(out), "", 106), wire.Needed).frames
-        assert 106 in needed and len(needed) > 3 and set(needed) <= set(pictures)
-        answer, given = client.render(out, 106, {j: pictures[j] for j in needed})
-        assert answer.references > 0
+        assert (info.frames, info.route, info.width) == (10, 3, 192)
+        needed = client.ask(wire.Needs(str(out), "", 106), wire.Needed)
+        assert needed == wire.Needed(3, (106,))  # its neighbours are sharp, and so kept with the model
+        answer, given = client.render(out, 106, {106: pictures[106]})
+        assert (answer.references, answer.route, answer.note) == (4, 3, "")
         truth = shown.truth[5].astype(np.float32) / np.float32(255)
         assert np.square(given - truth).mean() < 0.8 * np.square(pictures[106] - truth).mean()
         assert client.render(out, 102, {102: pictures[102]})[0].flags == wire.Rendered.UNCHANGED
@@ -103,6 +103,9 @@ def test_a_fit_that_fails_says_why(serve: Callable[..., Served], tmp_path: Path)
         job = client.ask(wire.Fit(str(black), "", "draft", 0.0, 0), wire.Job).job
         state = until(client, job, over)
         assert (state.state, state.code) == (FitState.FAILED, ExitCode.NO_BENEFIT) and state.message
+        job = client.ask(wire.Fit(str(black), "", "hasty", 0.0, 0), wire.Job).job
+        state = until(client, job, over)
+        assert (state.state, state.code) == (FitState.FAILED, ExitCode.USAGE) and "hasty" in state.message
 
 
 def test_a_fit_whose_process_dies_has_failed(serve: Callable[..., Served], shot: Shot, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblur_engine.errors import ExitCode
-from deblur_engine.worker import desk, wire
+from deblur_engine.errors import BadInput, ExitCode
+from deblur_engine.worker import clips, desk, wire
 from deblur_engine.worker import server as server_home
 from deblur_engine.worker import surfaces as surfaces_home
 from deblur_engine.worker.channel import Channel, GoneError
@@ -276,6 +276,21 @@ def test_a_clip_that_moved_or_is_another_one(client: Client, shot: Shot, picture
 
     other = client.ask(wire.Model(str(model), str(noise_clip(tmp_path / "other.mp4"))), wire.ModelInfo)
     assert other.route == 0 and "another clip" in other.note
+
+
+def test_a_clip_that_breaks_off_leaves_what_the_analysis_tells(serve, shot: Shot, pictures, monkeypatch) -> None:
+    def broken(self: object, numbers: object) -> None:
+        raise BadInput("shot.mkv: frame 5 cannot be decoded", hint="the file is damaged")
+
+    with serve().client() as client:
+        monkeypatch.setattr(clips.ClipPictures, "get", broken)
+        answer, given = client.render(shot.model, 5, {5: pictures[5]})
+        assert answer.references == answer.route == 0 and "cannot be decoded" in answer.note
+        want = shot.renderer()
+        alignment = want.align(5, {5: pictures[5]}, some=True)
+        assert np.abs(given - want.restore(pictures[5], alignment)).max() <= 1e-6
+        answer, _ = client.render(shot.model, 4, {4: pictures[4]})
+        assert answer.flags == wire.Rendered.UNCHANGED | wire.Rendered.NOTED
 
 
 def test_a_client_that_goes_ends_its_frame(serve, shot: Shot, pictures, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
+from deblur_engine.analysis import Aligner
+from deblur_engine.artifact import load_model
+from deblur_engine.artifact.references import ReferencePacker
+from deblur_engine.artifact.variants import embed
 from deblur_engine.errors import OutOfMemory
+from deblur_engine.rendering import Renderer
 from deblur_engine.rendering.session import Session
 from deblur_engine.worker import wire
 from deblur_engine.worker.client import Client, WorkerError
@@ -66,6 +73,27 @@ def test_the_hosts_references_give_what_the_files_do(client, shot, pictures, tmp
     np.testing.assert_array_equal(host_picture, file_picture)
     assert (from_host.route, from_file.route) == (2, 1)
     assert from_host.references == from_file.references == 4
+
+
+def test_references_kept_with_the_model_do_as_well(client, shot, pictures, tmp_path: Path) -> None:
+    kept = ReferencePacker(192 * 144, 10)
+    for number in (3, 4, 6):
+        kept.add(number, pictures[number])
+    artifact = load_model(shot.model)
+    path = tmp_path / "kept.deblur.onnx"
+    metadata = replace(artifact.metadata, clip="elsewhere.mov", references=kept.data())
+    path.write_bytes(embed(onnx.ModelProto.FromString(artifact.model_bytes), metadata))
+    needed = client.ask(wire.Needs(str(path), "", 5), wire.Needed)
+    others = [j for j in needed.frames if j != 5]
+    assert needed.route == 3 and len(others) == 1 and others[0] not in (3, 4, 6)
+    answer, given = client.render(path, 5, {j: pictures[j] for j in needed.frames})
+    assert (answer.references, answer.route, answer.note) == (4, 3, "")
+    # 16 bits hold 8 exactly, but for the rounding of what an eighth of a bit is.
+    assert np.abs(given - expected(shot, pictures, 5)).max() < 2e-3
+    answer, _ = client.render(path, 5, {5: pictures[5]})
+    assert (answer.references, answer.route) == (3, 3) and "1 of 4" in answer.note
+    half = cv2.resize(pictures[5], (96, 72), interpolation=cv2.INTER_AREA)
+    assert client.render(path, 5, {5: half})[0].references == 3
 
 
 def test_what_is_missing_is_done_without_and_said(client, shot, pictures, tmp_path: Path) -> None:
@@ -126,9 +154,6 @@ def test_a_proxy_is_aligned_in_its_own_pixels(client, shot, pictures) -> None:
     answer, given = client.render(shot.model, 5, {5: half[5]})
     assert answer.references == 4 and not answer.note
     analysis = shot.renderer().analysis.scaled(96, 72)  # type: ignore[union-attr]
-    from deblur_engine.analysis import Aligner
-    from deblur_engine.rendering import Renderer
-
     plain = shot.renderer()
     small = Renderer(
         plain.artifact,

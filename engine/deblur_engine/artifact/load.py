@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from ..errors import ModelError
 from .graph import check_graph
-from .schema import ANALYSIS_KEY, JSON_KEY, ModelMetadata, unpack_analysis
+from .schema import ANALYSIS_KEY, JSON_KEY, REFERENCES_KEY, ModelMetadata, unpack_analysis, unpack_references
 from .wire import check_structure
 
 __all__ = ["MAX_FILE_BYTES", "Artifact", "load_model", "parse_model"]
@@ -68,7 +68,8 @@ def parse_model(data: bytes) -> tuple[onnx.ModelProto, ModelMetadata]:
             hint="make one with: deblur-engine fit CLIP",
         )
     analysis = unpack_analysis(props[ANALYSIS_KEY]) if ANALYSIS_KEY in props else b""
-    metadata = ModelMetadata.from_json(props[JSON_KEY], analysis)
+    references = unpack_references(props[REFERENCES_KEY]) if REFERENCES_KEY in props else b""
+    metadata = ModelMetadata.from_json(props[JSON_KEY], analysis, references)
     del model.metadata_props[:]
     check_graph(model, metadata.fixed_size)
     try:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model file says about itself.
 
-An artifact is an ONNX file. Its ``metadata_props`` hold two entries of ours:
+An artifact is an ONNX file. Its ``metadata_props`` hold two or three entries of ours:
 
 ``deblur_engine``
-    A JSON object with the fields of ``ModelMetadata`` below, ``analysis`` excepted.
+    A JSON object with the fields of ``ModelMetadata`` below, ``analysis`` and ``references`` excepted.
 ``deblur_engine_analysis``
     The clip's analysis (``Analysis.to_bytes()``), compressed by zlib, in base64.
+``deblur_engine_references``
+    Where they were asked for: the sharp frames (``references.ReferencePacker``) in base64.
 
 The graph's inputs and output are given by ``INPUTS`` and ``OUTPUT``.
 """
@@ -29,16 +31,19 @@ __all__ = [
     "INPUTS",
     "JSON_KEY",
     "OUTPUT",
+    "REFERENCES_KEY",
     "SCHEMA_VERSION",
     "ModelMetadata",
     "default_model_path",
     "pack_analysis",
     "unpack_analysis",
+    "unpack_references",
 ]
 
 SCHEMA_VERSION = 1
 JSON_KEY = "deblur_engine"
 ANALYSIS_KEY = "deblur_engine_analysis"
+REFERENCES_KEY = "deblur_engine_references"
 
 INPUTS: dict[str, int] = {"frame": 3, "estimate": 3, "reference": 3, "confidence": 2, "motion": 2}
 """The graph's inputs and their channels, each float32 [N, channels, H, W]; zeros in all but the first say "unknown".
@@ -53,6 +58,9 @@ OUTPUT = "restored"  # float32 [N, 3, H, W], the deblurred picture in the frame'
 MAX_JSON_CHARS = 16 << 20
 MAX_ANALYSIS_PACKED = 128 << 20
 MAX_ANALYSIS_BYTES = 512 << 20
+MAX_REFERENCES_PACKED = 256 << 20
+
+_BESIDE = frozenset({"analysis", "references"})  # of the metadata, what stands in entries of its own
 
 
 @dataclass(frozen=True)
@@ -80,18 +88,19 @@ class ModelMetadata:
     precision: str = "fp32"  # of the weights inside; inputs and output are float32 always
     fixed_size: tuple[int, int] | None = None  # (width, height) of an export that takes one size only
     analysis: bytes = field(default=b"", repr=False)  # Analysis.to_bytes(); b"" if the file has none
+    references: bytes = field(default=b"", repr=False)  # ReferencePacker.data(); b"" if none are kept
 
     def to_json(self) -> str:
         """The JSON text that goes into the file: keys sorted, so that equal metadata gives equal bytes."""
         self.check()
-        record = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "analysis"}
+        record = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _BESIDE}
         try:
             return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ModelError(f"model metadata cannot be written as JSON: {error}") from error
 
     @classmethod
-    def from_json(cls, text: str, analysis: bytes = b"") -> ModelMetadata:
+    def from_json(cls, text: str, analysis: bytes = b"", references: bytes = b"") -> ModelMetadata:
         """Read what ``to_json`` wrote; raises ``ModelError`` on anything else.
 
         Keys that are not known are ignored, so that a later engine may add some without a new schema.
@@ -112,7 +121,7 @@ class ModelMetadata:
                 f"the model is of schema {str(version)[:20]}; this engine reads schema {SCHEMA_VERSION}",
                 hint="upgrade deblur-engine, or fit the clip again with this version",
             )
-        known = {f.name for f in fields(cls)} - {"analysis"}
+        known = {f.name for f in fields(cls)} - _BESIDE
         values = {name: value for name, value in record.items() if name in known}
         for name in ("clip", "clip_fingerprint", "width", "height"):
             if name not in values:
@@ -125,7 +134,7 @@ class ModelMetadata:
             if not isinstance(size, list) or len(size) != 2:
                 raise ModelError("the model's fixed_size is not [width, height]")
             values["fixed_size"] = tuple(size)
-        metadata = cls(**values, analysis=analysis)
+        metadata = cls(**values, analysis=analysis, references=references)
         metadata.check()
         return metadata
 
@@ -167,8 +176,8 @@ class ModelMetadata:
             raise ModelError("the model's trust holds a negative blur length or a factor outside 0..1")
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dictionary without the analysis, ready for JSON."""
-        return {name: value for name, value in asdict(self).items() if name != "analysis"}
+        """A plain dictionary without the analysis and the references, ready for JSON."""
+        return {name: value for name, value in asdict(self).items() if name not in _BESIDE}
 
 
 def pack_analysis(analysis: bytes) -> str:
@@ -191,6 +200,16 @@ def unpack_analysis(text: str | bytes) -> bytes:
     if not unpacker.eof:
         raise ModelError("the model's analysis is cut short")
     return analysis
+
+
+def unpack_references(text: str | bytes) -> bytes:
+    """The references' bytes as they stand in the file; raises ``ModelError`` on damage, and beyond 256 MiB."""
+    if len(text) > MAX_REFERENCES_PACKED:
+        raise ModelError(f"the model's references take {len(text)} bytes; at most {MAX_REFERENCES_PACKED} are read")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ModelError(f"the model's references are damaged: {error}") from error
 
 
 def default_model_path(clip: str | Path) -> Path:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import tempfile
@@ -18,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..errors import ModelError, UsageError
 from .load import Artifact
-from .schema import ANALYSIS_KEY, INPUTS, JSON_KEY, OUTPUT, ModelMetadata, pack_analysis
+from .schema import ANALYSIS_KEY, INPUTS, JSON_KEY, OUTPUT, REFERENCES_KEY, ModelMetadata, pack_analysis
 from .verify import TOLERANCE, made_up_inputs, run_graph, worst_error
 from .write import check_free, write_whole
 
@@ -35,6 +36,8 @@ def embed(model: onnx.ModelProto, metadata: ModelMetadata) -> bytes:
     copy.metadata_props.add(key=JSON_KEY, value=metadata.to_json())
     if metadata.analysis:
         copy.metadata_props.add(key=ANALYSIS_KEY, value=pack_analysis(metadata.analysis))
+    if metadata.references:
+        copy.metadata_props.add(key=REFERENCES_KEY, value=base64.b64encode(metadata.references).decode("ascii"))
     return copy.SerializeToString(deterministic=True)
 
 
@@ -91,7 +94,11 @@ def to_flame_json(
     sizes = [size or artifact.metadata.fixed_size or (65, 71)]
     _agree(full, model, sizes, _tolerance(artifact), alone=True)
     onnx.checker.check_model(model)
-    write_whole(path, embed(model, replace(artifact.metadata, analysis=b"", fixed_size=size)), overwrite=overwrite)
+    write_whole(
+        path,
+        embed(model, replace(artifact.metadata, analysis=b"", references=b"", fixed_size=size)),
+        overwrite=overwrite,
+    )
     linear = artifact.metadata.transfer == "linear"
     port = {"Channels": "RGB"}
     description = {

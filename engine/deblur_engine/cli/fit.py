@@ -19,6 +19,7 @@ def fit(
     threads: options.Threads = None,
     frames: options.Frames = None,
     references: options.References = 4,
+    keep_references: options.KeepReferences = False,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -48,6 +49,7 @@ def fit(
             threads=threads,
             frames=frames,
             references=references,
+            keep_references=keep_references,
         )
         if dry_run:
             showing.forecast(session, engine.forecast_fit(clip, out, settings=settings))

@@ -23,6 +23,7 @@ __all__ = [
     "Frames",
     "Json",
     "JsonEvents",
+    "KeepReferences",
     "Minutes",
     "Model",
     "Out",
@@ -77,6 +78,10 @@ References = Annotated[
     int, typer.Option("--references", metavar="N", help="Sharp frames tried as references for each blurry one.")
 ]
 
+KeepReferences = Annotated[
+    bool, typer.Option("--keep-references", help="Keep the sharp frames inside the model, for editors that need them.")
+]
+
 Strength = Annotated[
     float, typer.Option("--strength", metavar="0..1", help="0 leaves the clip as it is, 1 is the full effect.")
 ]
@@ -109,6 +114,7 @@ def fit_settings(
     threads: int | None,
     frames: str | None,
     references: int,
+    keep_references: bool = False,
 ) -> FitSettings:
     """The options of a fit as settings; raises ``UsageError`` for one that cannot be meant."""
     settings = FitSettings(
@@ -119,6 +125,7 @@ def fit_settings(
         threads=_threads(threads),
         frames=frame_range(frames),
         references=references,
+        keep_references=keep_references,
     )
     settings.resolved()  # refuses values outside the legal ranges
     return settings

@@ -17,6 +17,7 @@ from .. import __version__
 from ..analysis import Aligner, Analysis, analyse
 from ..artifact import ModelMetadata, default_model_path
 from ..artifact.export import export_model
+from ..artifact.references import ReferencePacker
 from ..errors import BadInput, Cancelled, MissingDevice, NoBenefit, OutputError, UsageError
 from ..media import Clip, fingerprint, open_clip
 from ..media.colour import transfer_name
@@ -128,10 +129,23 @@ def _fit(
         raise
     task.report("export", 0, 1, "files")
     metadata = _judged(clip, analysis, loop, held_out, settings, mark, transfer, warm, task)
+    if settings.keep_references:
+        metadata = replace(metadata, references=_kept(clip, metadata, task))
     export_model(loop.best, metadata, path, overwrite=overwrite)
     remove_checkpoint(checkpoint)
     task.report("export", 1, 1, "files")
     return FitResult(path, metadata, time.perf_counter() - started)
+
+
+def _kept(clip: Clip, metadata: ModelMetadata, task: Task) -> bytes:
+    """The pictures of the frames that serve as references, read one by one."""
+    numbers = [number for number, _ in metadata.reference_frames]
+    packer = ReferencePacker(metadata.width * metadata.height, len(numbers))
+    for number in numbers:
+        packer.add(number, clip.read([number])[number].rgb)
+    if packer.left_out:
+        task.warn(f"{packer.left_out} of {len(numbers)} sharp frames did not fit into the model and are not kept")
+    return packer.data()
 
 
 def split(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:

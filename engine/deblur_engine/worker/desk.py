@@ -22,7 +22,7 @@ from ..settings import RenderSettings
 from . import wire
 from .clips import PictureCache
 from .gathering import Gathered, gather
-from .models import FROM_HOST, NO_REFERENCES, Models, Use
+from .models import FROM_HOST, FROM_MODEL, NO_REFERENCES, Models, Use
 from .surfaces import SurfaceError, Surfaces
 from .turns import Turns
 
@@ -67,10 +67,12 @@ class Desk:
         use = self.models.use(request.model, request.clip)
         frames = {request.frame}
         analysis, position = use.model.analysis, use.position(request.frame)
-        if use.route == FROM_HOST and analysis is not None and 0 <= position < analysis.frame_count:
+        given = use.route in (FROM_HOST, FROM_MODEL)
+        if given and analysis is not None and 0 <= position < analysis.frame_count:
             # A frame judged sharp needs no other, also where it is treated for want of protection.
-            others = (*analysis.neighbours(position), *analysis.references_for(position))
-            frames |= {use.frame(j) for j in others} if analysis.blurry[position] else set()
+            others = {*analysis.neighbours(position), *analysis.references_for(position)}
+            others -= use.model.references.keys() if analysis.blurry[position] else others
+            frames |= {use.frame(j) for j in others}
         return wire.Needed(use.route, tuple(sorted(frames)))
 
     def render(self, request: wire.Render, surfaces: Surfaces, check: Callable[[], None]) -> wire.Rendered:

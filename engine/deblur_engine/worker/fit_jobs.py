@@ -173,6 +173,8 @@ class FitJobs:
             words += ["--threads", str(self._threads)]
         if request.flags & wire.Fit.OVERWRITE:
             words += ["--yes"]
+        if request.flags & wire.Fit.FRAMES_FOLLOW:
+            words += ["--keep-references"]  # nothing else holds them when the fit is over
         return words
 
     def _run(self, number: int, job: _Job, clip: str) -> None:
@@ -201,7 +203,7 @@ class FitJobs:
                 event = json.loads(line)
                 if event.get("event") == "progress":
                     self._progress(job, event)
-                elif event.get("event") in ("result", "error"):
+                elif event.get("event") in ("result", "error") or "error" in event:  # words not understood: no event
                     outcome = event
         code = process.wait()
         reader.join(5)

@@ -17,7 +17,7 @@ from ..rendering import Renderer
 from ..rendering.contracts import AlignmentLike
 from . import wire
 from .matching import Look, colours, find_frame, place
-from .models import FROM_FILE, FROM_HOST, NO_REFERENCES, Hint, Use
+from .models import FROM_FILE, NO_REFERENCES, Hint, Use
 
 __all__ = ["Gathered", "gather", "signature"]
 
@@ -66,7 +66,7 @@ def gather(
     if use.pictures is None or alone:
         if renderer.untouched(position, protect=protect):
             return Gathered(picture, position, use.route, untouched=True)
-        return _from_host(request, use, renderer, host, position, protect, alone)
+        return _from_host(request, use, renderer, host, position, scale, protect, alone)
     hint = use.hints.get(size, Hint())
     if renderer.untouched(position + hint.offset, protect=protect) and (
         hint.times >= _PROVEN or not any(_treated(renderer, position, hint.offset, protect))
@@ -117,21 +117,33 @@ def _from_host(
     renderer: Renderer,
     host: Mapping[int, Array],
     position: int,
+    scale: float,
     protect: bool,
     alone: bool,
 ) -> Gathered:
     needs = [position] if alone else renderer.needs(position, protect=protect)
     given = {j: _cleaned(host[use.frame(j)]) for j in needs if use.frame(j) in host}
-    mark = ("host", tuple((j, each[0]) for j, each in given.items()))
-    pictures = {j: each[1] for j, each in given.items()}
+    mark = ("host", scale, tuple((j, each[0]) for j, each in given.items()))
+    found = {j: each[1] for j, each in given.items()}
+    size = (request.width, request.height)
+
+    def pictures() -> dict[int, Array]:
+        analysis = use.model.analysis
+        assert analysis is not None
+        for number in needs:
+            kept = None if number in found else use.kept(number)
+            if kept is not None:
+                found[number] = place(kept, *size, analysis.placed(*size, scale))
+        return found
+
     return Gathered(
-        pictures[position],
+        found[position],
         position,
-        NO_REFERENCES if alone else FROM_HOST,
+        NO_REFERENCES if alone else use.route,
         alignment=renderer.aligned(position, mark),
         mark=mark,
         wanted=0 if alone else _references(renderer, position),
-        pictures=lambda: pictures,
+        pictures=pictures,
     )
 
 
@@ -152,12 +164,18 @@ def _from_file(
         return place(found, *size, sized)
 
     gathered = Gathered(clean, position, FROM_FILE)
+    hint = use.hints.get(size, Hint())
     try:
         known = use.looks.get((position, size, mark))
-        hint = use.hints.get(size, Hint())
         offset, matches = known or find_frame(position, hint.offset, clean, own, _REACH)
     except Exception as error:
-        return _unreadable(gathered, error)
+        _unreadable(gathered, error)
+        # What the analysis tells of the frame still holds.
+        at = gathered.position = position + hint.offset
+        gathered.mark = ("alone", mark)
+        gathered.untouched = renderer.untouched(at, protect=protect)
+        gathered.pictures = lambda: {at: clean}
+        return gathered
     use.remember((position, size, mark), (offset, matches))
     if not matches:
         gathered.route = NO_REFERENCES
@@ -202,7 +220,7 @@ def _references(renderer: Renderer, position: int) -> int:
     return 0 if references is None else len(references(position))
 
 
-def _unreadable(gathered: Gathered, error: Exception) -> Gathered:
+def _unreadable(gathered: Gathered, error: Exception) -> None:
     """The clip has moved, or is damaged here: its frame is done without it, and that is said."""
     known = deliberate(error) or (BadInput(str(error)) if isinstance(error, FFmpegError | OSError) else None)
     if known is None or isinstance(known, OutOfMemory):
@@ -210,4 +228,3 @@ def _unreadable(gathered: Gathered, error: Exception) -> Gathered:
     gathered.route = NO_REFERENCES
     gathered.mark = ("alone", gathered.mark)
     gathered.notes.append(f"the clip cannot be read any more: {known.message}")
-    return gathered

@@ -10,16 +10,21 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ..analysis import Aligner, Analysis
 from ..artifact import Artifact, default_model_path, load_model
+from ..artifact.references import decode_reference, split_references
 from ..errors import BadInput, DeblurError, ModelError, UsageError, deliberate
 from ..rendering import Renderer, Session
 from ..rendering.cache import AlignmentCache
 from ..settings import FrameRange, RenderSettings
 from .clips import ClipPictures, PictureCache, file_state
 
-__all__ = ["FROM_FILE", "FROM_HOST", "NO_REFERENCES", "Hint", "LoadedModel", "Models", "Use"]
+__all__ = ["FROM_FILE", "FROM_HOST", "FROM_MODEL", "NO_REFERENCES", "Hint", "LoadedModel", "Models", "Use"]
 
+Array = npt.NDArray[np.float32]
 NO_REFERENCES, FROM_FILE, FROM_HOST, FROM_MODEL = 0, 1, 2, 3
 _MOST_MODELS = 4
 _MOST_USES = 16  # clips
@@ -37,6 +42,7 @@ class LoadedModel:
         self._session: Session | None = None
         self._read: Artifact | ModelError | None = None
         self._analysis: Analysis | None = None
+        self.references: dict[int, bytes] = {}  # kept with the model, not decoded yet
 
     @property
     def artifact(self) -> Artifact:
@@ -44,9 +50,11 @@ class LoadedModel:
         with self._lock:
             if self._read is None:
                 try:
-                    self._read = load_model(self.path)
-                    if self._read.analysis_bytes:
-                        self._analysis = Analysis.from_bytes(self._read.analysis_bytes)
+                    read = load_model(self.path)
+                    if read.analysis_bytes:
+                        self._analysis = Analysis.from_bytes(read.analysis_bytes)
+                        self.references = split_references(read.metadata.references)
+                    self._read = replace(read, metadata=replace(read.metadata, references=b""))  # held once is enough
                 except ModelError as error:
                     self._read = error
             if isinstance(self._read, ModelError):
@@ -94,12 +102,14 @@ class Use:
     def __init__(
         self,
         model: LoadedModel,
+        cache: PictureCache,
         pictures: ClipPictures | None,
         numbers: range | None,
         note: str,
         watched: Sequence[Path] = (),
     ) -> None:
         self.model, self.pictures, self.note = model, pictures, note
+        self._cache = cache
         self._watched = [(path, file_state(path)) for path in watched]
         self._numbers = numbers  # the frames that the model was fitted to, where those are not all
         self._renderers: OrderedDict[Hashable, Renderer] = OrderedDict()
@@ -122,7 +132,21 @@ class Use:
         """Where references come from."""
         if self.model.analysis is None or not self.known:
             return NO_REFERENCES
-        return FROM_HOST if self.pictures is None else FROM_FILE
+        if self.pictures is not None:
+            return FROM_FILE
+        return FROM_MODEL if self.model.references else FROM_HOST
+
+    def kept(self, position: int) -> Array | None:
+        """A reference kept with the model, as it is in the clip; None if it has none of this number."""
+        image, analysis = self.model.references.get(position), self.model.analysis
+        if image is None or analysis is None:
+            return None
+        key = (self.model.generation, position)
+        picture = self._cache.get(key)
+        if picture is None:
+            picture = decode_reference(image, analysis.width, analysis.height)
+            self._cache.put(key, picture)
+        return picture
 
     def position(self, frame: int) -> int:
         """The clip's frame as the analysis counts; -1 for one that it does not know."""
@@ -244,18 +268,18 @@ class Models:
                     notes.append(f"the clip cannot be read: {(deliberate(error) or BadInput(str(error))).message}")
                 continue
             if pictures.mark == data.clip_fingerprint:
-                return Use(loaded, pictures, pictures.clip.numbers, "; ".join(notes), candidates)
+                return Use(loaded, self._pictures, pictures, pictures.clip.numbers, "; ".join(notes), candidates)
             pictures.close()
             if named:
                 notes.append(f"{loaded.path.name} was fitted to another clip ({data.clip})")
-                use = Use(loaded, None, None, "; ".join(notes), candidates)
+                use = Use(loaded, self._pictures, None, None, "; ".join(notes), candidates)
                 use.known = False
                 return use
         numbers = None if frames is None else range(frames.first, frames.last + 1, frames.step)
         first = data.recipe.get("first_frame")
         if isinstance(first, int):  # fitted to a host's own frames, in its numbers
             numbers = range(first, first + data.frame_count)
-        use = Use(loaded, None, numbers, "; ".join(notes), candidates)
+        use = Use(loaded, self._pictures, None, numbers, "; ".join(notes), candidates)
         # Without the clip nobody knows which file number an image sequence begins with.
         use.known = frames is None or not any(mark in data.clip for mark in "#%@")
         return use

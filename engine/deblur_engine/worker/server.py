@@ -36,6 +36,7 @@ _HELLO_SECONDS = 10.0
 _LAST_FRAMES = 60.0  # seconds that frames in hand get to be finished when the worker is told to stop
 _TICK = 0.25  # seconds between looks at what may end the worker
 _LOG_BYTES = 1 << 20
+_DESCRIPTORS = 8192
 
 _REQUESTS = (
     wire.Hello,
@@ -98,6 +99,7 @@ class Server:
             listener = ending.enter_context(self._meeting.listen())
             ending.callback(self._end)
             own = os.stat(self._meeting.socket).st_ino
+            _allow_many_descriptors()
             log.info("worker %d of deblur-engine %s serves %s", os.getpid(), __version__, self._meeting.socket)
             self._on_ready()
             self.jobs.sweep()
@@ -379,6 +381,17 @@ def resident_bytes() -> int:
         import resource  # not on Windows
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _allow_many_descriptors() -> None:
+    """A mapped surface keeps its descriptor, so that some busy clients would reach the usual limit of 1024."""
+    import resource  # not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextlib.contextmanager
