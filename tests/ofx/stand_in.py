@@ -166,6 +166,8 @@ class StandIn:
             if fault == "stale":
                 connection.sendall(wire.Error(9, "of an earlier request", "").pack(sequence - 1) + wire.Done().pack(0))
                 connection.sendall(answer.pack(sequence - 1))
+            if fault == "deaf":  # whoever sends to it now is met by SIGPIPE
+                connection.shutdown(socket.SHUT_RD)
             if fault == "future":
                 connection.sendall(answer.pack(sequence + 1))
             if fault == "alive":

@@ -113,6 +113,15 @@ def test_in_the_greeting(fresh: StandIn, fault: str) -> None:
     assert is_right(works_soon(host, 1))
 
 
+@pytest.mark.parametrize("request_name", ["hello", "model", "attach"])
+def test_no_signal_comes_from_a_worker_that_has_stopped_to_listen(fresh: StandIn, request_name: str) -> None:
+    fresh.plan(faults={request_name: "deaf"})
+    host = start(fresh, "--manner", "mlt")
+    frame = host.one(0)
+    assert is_source(frame) and "connection ended" in frame.message
+    assert is_right(works_soon(host, 1))
+
+
 @pytest.mark.parametrize("fault", ["stale", "future", "alive"])
 def test_what_is_not_the_answer_is_passed_over(stand_in: StandIn, fault: str) -> None:
     host = start(stand_in)
@@ -255,7 +264,8 @@ def test_threads_outlive_a_worker_that_dies(stand_in: StandIn) -> None:
     for fault in ("kill", "garbage", "short"):
         stand_in.plan(faults={"render": fault})
         for frame in host.render(*range(4), verb="parallel"):
-            assert frame.status == OK and (is_right(frame) or (is_source(frame) and frame.message))
+            # A message may have been taken back by the next frame of the same instance, in another thread.
+            assert frame.status == OK and (is_source(frame) or is_right(frame))
         assert is_right(works_soon(host, 5))
 
 

@@ -129,5 +129,5 @@ def test_the_log_is_named_where_nothing_opens_it(stand_in: StandIn) -> None:
 
 def test_only_a_users_press_acts(stand_in: StandIn) -> None:
     host = start(stand_in, clip="/clip.mov")
-    host.do("time 3", "time 4")
+    host.do("time 3", "time 4", "edited fit", "edited model")
     assert not stand_in.asked("fit")

@@ -7,13 +7,18 @@ import contextlib
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from deblur_engine.analysis import Aligner
+from deblur_engine.artifact import load_model
+from deblur_engine.artifact.references import ReferencePacker
+from deblur_engine.artifact.variants import embed
 from deblur_engine.rendering import Renderer
 from ofx.conftest import Workplace
 from ofx.hosting import FAILED, OK, Frame, Host, numbers, rgba, stored
@@ -108,6 +113,24 @@ def test_a_host_with_neither_gets_the_frame_alone_and_is_told(
     assert_equal(frame, want, "float")
     if manner == "mlt":
         assert "no sharp reference" in frame.message
+
+
+@pytest.mark.parametrize("manner", ["mlt", "runner"])
+def test_references_kept_with_the_model_serve_such_a_host(real, shot: Shot, pictures, tmp_path, manner: str) -> None:
+    needed = [j for j in shot.renderer().needs(5) if j != 5]
+    kept = ReferencePacker(192 * 144, len(needed))
+    for number in needed:
+        kept.add(number, pictures[number])
+    artifact = load_model(shot.model)
+    metadata = replace(artifact.metadata, clip="elsewhere.mov", references=kept.data())
+    path = tmp_path / "kept.deblur.onnx"
+    path.write_bytes(embed(onnx.ModelProto.FromString(artifact.model_bytes), metadata))
+    host = start(real, clip_of(pictures, "float"), "--manner", manner, model=path)
+    frame = host.one(5)
+    assert frame.status == OK and not frame.message and set(frame.fetched) == {5}
+    assert np.abs(frame.picture[..., :3] - wanted(shot, pictures, 5)).max() < 2e-3  # kept with 16 bits
+    if manner == "runner":  # the other one has an instance for each frame: nobody sees its status line
+        assert "kept with the model" in host.do("press reload")[0]["values"]["status"]
 
 
 @pytest.mark.parametrize("values", [{"strength": 0.4}, {"protect": 0}, {"strength": 0.7, "protect": 0}])

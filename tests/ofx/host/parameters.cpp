@@ -240,6 +240,10 @@ Status take_value(Parameter& param, va_list list) {
         violation("sets " + param.id + " in " + where);
         return ofx::stat_failed;
     }
+    {
+        const std::lock_guard<std::mutex> lock(action->record->mutex);
+        action->record->edited.push_back(param.id);
+    }
     const std::lock_guard<std::mutex> lock(param.mutex);
     if (param.is_text()) {
         param.text = va_arg(list, const char*);

@@ -230,6 +230,13 @@ ofx::Status PlugIn::changed(Instance& instance, const std::string& name, const c
     about.put(ofx::prop_time, {time});
     put_scale(about, setting_);
     const ofx::Status status = act(ofx::action_instance_changed, &instance, &about, nullptr, record);
+    // What the plug-in has set comes back to it; hosts end this at one round.
+    about.put(ofx::prop_change_reason, {std::string(ofx::change_plugin_edited)});
+    const std::vector<std::string> edited = std::move(record.edited);
+    for (const std::string& each : edited) {
+        about.put(ofx::prop_name, {each});
+        act(ofx::action_instance_changed, &instance, &about, nullptr, record);
+    }
     about.put(ofx::prop_type, {std::string()});
     act(ofx::action_end_instance_changed, &instance, &about, nullptr, record);
     return status;

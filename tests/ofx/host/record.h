@@ -20,6 +20,7 @@ struct Frame;
 struct Record {
     std::mutex mutex;
     std::vector<std::string> violations, refused, messages;
+    std::vector<std::string> edited;  // parameters that the plug-in set
     std::vector<std::pair<std::string, double>> fetched;
     std::atomic<int> aborts{0};  // how often it asked
     double progress = -1;

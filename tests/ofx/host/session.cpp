@@ -147,6 +147,7 @@ void Session::change(const std::string& id, const std::string& value, bool tell)
 
 // set ID VALUE       as a user does it           load ID VALUE     as a project does it, without InstanceChanged
 // key ID TIME VALUE  a key of an animation       press ID          a button
+// edited ID          as if the plug-in itself had changed it
 // render TIME ...    on the first instance       parallel TIME ... on all of them, in threads
 // time TIME          the play head moves         interactive 0|1   the frames that follow
 // abort MS           the frames that follow are aborted after so long; -1 not
@@ -182,6 +183,9 @@ bool Session::obey(const std::string& line) {
     } else if (verb == "press") {
         words >> name;
         told("press", name, plugin_.changed(first(), name, ofx::change_user_edited, 0, record), record);
+    } else if (verb == "edited") {
+        words >> name;
+        told("edited", name, plugin_.changed(first(), name, ofx::change_plugin_edited, 0, record), record);
     } else if (verb == "time") {
         double time = 0;
         words >> time;
