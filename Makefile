@@ -11,11 +11,13 @@ READY := $(VENV)/.ready
 # Threads that wait must not spin: on few cores they take the time of those that work.
 export OMP_WAIT_POLICY := PASSIVE
 
-NATIVE := CMakeLists.txt setup.py pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/*)
-CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/*/*.h csrc/*/*.cpp csrc/*/*.cu tests/cpp/*.cpp tests/cpp/*.h)
-BENCHES := $(wildcard tests/bench/ops.py tests/bench/roundtrip.py tests/bench/render.py tests/bench/quality.py)
+NATIVE := CMakeLists.txt setup.py pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/* ofx_bridge/*)
+CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/*/*.h csrc/*/*.cpp csrc/*/*.cu tests/cpp/*.cpp tests/cpp/*.h \
+  ofx_bridge/*.h ofx_bridge/*.cpp tests/ofx/host/*.h tests/ofx/host/*.cpp)
+BENCHES := $(wildcard tests/bench/ops.py tests/bench/roundtrip.py tests/bench/render.py tests/bench/timeline.py \
+  tests/bench/quality.py)
 
-.PHONY: help demo test lint bench gpu sanitize clean
+.PHONY: help demo test lint bench gpu sanitize sanitize-ofx clean
 
 help:
 	@echo "make demo    fit to the clip in demo/, render it, show the measured gain"
@@ -23,7 +25,8 @@ help:
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make bench   what the engine's claims stand on: speed against other libraries, quality, round trips"
 	@echo "make gpu     everything that needs a CUDA device: its tests, its benchmarks, a fit and a render"
-	@echo "make sanitize  the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make sanitize  the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer; then sanitize-ofx"
+	@echo "make sanitize-ofx  the OpenFX plug-in and its host under these, and under ThreadSanitizer"
 	@echo "make clean   remove everything that make made"
 
 $(BIN)/python:
@@ -61,13 +64,23 @@ gpu: $(READY)
 	$(BIN)/python tests/bench/gpu.py
 
 sanitize:
-	cmake -S . -B build/sanitize -DDEBLUR_PYTHON=OFF -DDEBLUR_CPP_TESTS=ON -DDEBLUR_SANITIZE=ON -DDEBLUR_CUDA=0 \
+	cmake -S . -B build/sanitize -DDEBLUR_PYTHON=OFF -DDEBLUR_OFX=OFF -DDEBLUR_CPP_TESTS=ON -DDEBLUR_SANITIZE=ON -DDEBLUR_CUDA=0 \
 	  -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	cmake --build build/sanitize --parallel
 	UBSAN_OPTIONS=print_stacktrace=1 build/sanitize/tests/cpp/deblur_tests
 	DEBLUR_ISA=base UBSAN_OPTIONS=print_stacktrace=1 build/sanitize/tests/cpp/deblur_tests
 
+	$(MAKE) sanitize-ofx
+
+sanitize-ofx: $(READY)
+	@set -e; for kind in address thread; do \
+	  echo "== $$kind"; DEBLUR_OFX_SANITIZE=$$kind OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	    ASAN_OPTIONS=detect_leaks=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+	    $(BIN)/python -m pytest tests/ofx -o timeout=1200 $(ARGS); \
+	done
+
 clean:
-	rm -rf build dist demo/out engine/*.egg-info engine/deblur_engine/_ops*.so $(VENV)
+	rm -rf build dist demo/out engine/*.egg-info engine/deblur_engine/_ops*.so \
+	  engine/deblur_engine/DeblurEngine.ofx.bundle $(VENV)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find engine tests demo -name __pycache__ -type d -prune -exec rm -rf {} +

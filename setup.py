@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives CMake for the native module; everything else about the package stands in pyproject.toml.
+"""Drives CMake for the native module and the OpenFX plug-in beside it; everything else stands in pyproject.toml.
 
 torch is never imported: the native ops borrow buffers, so one build serves every torch. Environment:
 DEBLUR_CUDA=auto|1|0 (auto: CUDA kernels where nvcc is found), DEBLUR_CUDA_ARCHS="80;90", CMAKE_ARGS.
@@ -38,6 +38,7 @@ class CMakeBuild(build_ext):
     """Builds deblur_engine._ops with CMake and puts it where setuptools wants it."""
 
     def build_extension(self, ext: Extension) -> None:
+        # The package's folder: in the build's own tree, or in the checkout for an editable install.
         target = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         # Kept between builds and out of setuptools' temporary folders, so that a second build compiles only changes.
         build = ROOT / "build" / f"native-{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
