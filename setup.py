@@ -19,6 +19,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+BUNDLE = "DeblurEngine.ofx.bundle"
 
 
 def machine_cmake() -> str | None:
@@ -38,7 +39,6 @@ class CMakeBuild(build_ext):
     """Builds deblur_engine._ops with CMake and puts it where setuptools wants it."""
 
     def build_extension(self, ext: Extension) -> None:
-        # The package's folder: in the build's own tree, or in the checkout for an editable install.
         target = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         # Kept between builds and out of setuptools' temporary folders, so that a second build compiles only changes.
         build = ROOT / "build" / f"native-{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
@@ -65,6 +65,15 @@ class CMakeBuild(build_ext):
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
         subprocess.run([cmake, "--build", str(build), "--config", "Release", "--parallel", jobs], check=True)
         subprocess.run([cmake, "--install", str(build), "--config", "Release", "--prefix", str(target)], check=True)
+
+    def copy_extensions_to_source(self) -> None:
+        """For an editable install: the module, and the effect that lies beside it."""
+        super().copy_extensions_to_source()
+        built = Path(self.build_lib) / "deblur_engine" / BUNDLE
+        if built.is_dir():
+            target = ROOT / "engine" / "deblur_engine" / BUNDLE
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(built, target)
 
 
 class BuildWithScripts(build_py):

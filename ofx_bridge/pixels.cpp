@@ -4,9 +4,11 @@
 #include "pixels.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <system_error>
 #include <thread>
+#include <type_traits>
 
 #include "half.h"
 #include "simd.h"
@@ -90,23 +92,15 @@ void multiply_by_alpha(float* v, const float* alphas, int pixels) {
     }
 }
 
-// A block of the host's as the engine has it, still with the host's channels. Alpha stays as it is, in `alphas`;
-// `wild` is not 0 for values that the engine cannot be sent.
+// A block of the host's numbers, colours no longer multiplied by alpha, which stays as it is in `alphas`.
 template <class T>
-void to_engine(const T* from, float* to, float* alphas, float* wild, int pixels, const HostPicture& form,
-               Coding coding) {
+void numbers(const T* from, float* to, float* alphas, int pixels, const HostPicture& form) {
     const int count = pixels * form.channels;
     load(from, to, count);
     if (form.premultiplied) {
         std::memcpy(alphas, to, sizeof(float) * static_cast<size_t>(count));
         divide_by_alpha(to, pixels);
     }
-    for (int i = 0; i < count; ++i) {
-        const float v = sane(to[i]);
-        wild[i] = v == to[i] ? 0.0f : 1.0f;
-        to[i] = v;
-    }
-    encode(to, count, coding.from_light);
 }
 
 // Four channels to three: each store of four spills into the pixel after it, which comes next.
@@ -127,42 +121,105 @@ void add_alpha(const float* from, float* to, int pixels) {
 bool same_bits(float a, float b) { return deblur::bits_of(a) == deblur::bits_of(b); }
 
 struct Buffers {
-    alignas(64) float before[4 * block], after[4 * block], alphas[4 * block], wild[4 * block];
+    alignas(64) float before[4 * block], after[4 * block], alphas[4 * block], sent[4 * block];
     alignas(64) uint8_t stand_in[16 * block];
 };
 
+// ---- RGBA floats that are the engine's own numbers: what most hosts send, and memory alone sets the pace
+
+bool opaque(const float* rgba, int pixels) {
+    bool all = true;
+    for (int i = 0; i < pixels; ++i) all &= rgba[4 * i + 3] == 1.0f;
+    return all;
+}
+
+template <class T>
+bool plain(const T* from, int pixels, const HostPicture& form, Coding coding) {
+    if constexpr (std::is_same_v<T, float>)
+        return form.channels == 4 && coding.from_light == Transfer::none &&
+               (!form.premultiplied || opaque(from, pixels));
+    return false;
+}
+
+// Three channels travel as four: each store of four spills into the pixel after it, which comes next, but for the last.
+void take_plain(const float* from, float* to, int pixels) {
+    int i = 0;
+#if defined(__GNUC__)
+    for (; i + 1 < pixels; ++i) {
+        deblur::f4 v = deblur::load<deblur::f4>(from + 4 * i);
+        v = v == v ? v : deblur::f4{};
+        v = v > most ? deblur::f4{} + most : v;
+        deblur::store(to + 3 * i, v < -most ? deblur::f4{} - most : v);
+    }
+#endif
+    for (; i < pixels; ++i)
+        for (int c = 0; c < 3; ++c) to[3 * i + c] = sane(from[4 * i + c]);
+}
+
+void give_plain(const float* result, const float* source, float* to, int pixels) {
+    int i = 0;
+#if defined(__GNUC__)
+    for (; i + 1 < pixels; ++i) {
+        const deblur::f4 made = deblur::load<deblur::f4>(result + 3 * i),
+                         own = deblur::load<deblur::f4>(source + 4 * i);
+        // Nothing of alpha, and false for what is no number.
+        const deblur::f4 limits = {most, most, most, -1.0f}, size = own < 0.0f ? -own : own;
+        deblur::store(to + 4 * i, size <= limits ? made : own);
+    }
+#endif
+    for (; i < pixels; ++i)
+        for (int c = 0; c < 4; ++c)
+            to[4 * i + c] = c < 3 && std::fabs(source[4 * i + c]) <= most ? result[3 * i + c] : source[4 * i + c];
+}
+
+// ---- a block in any form
+
 template <class T>
 void take_block(const T* from, float* to, int pixels, const HostPicture& form, Coding coding, Buffers& b) {
-    to_engine(from, b.before, b.alphas, b.wild, pixels, form, coding);
+    if constexpr (std::is_same_v<T, float>)
+        if (plain(from, pixels, form, coding)) return take_plain(from, to, pixels);
+    const int count = pixels * form.channels;
+    numbers(from, b.before, b.alphas, pixels, form);
+    for (int i = 0; i < count; ++i) b.before[i] = sane(b.before[i]);
+    encode(b.before, count, coding.from_light);
     if (form.channels == 4) {
         drop_alpha(b.before, to, pixels);
     } else {
-        std::memcpy(to, b.before, sizeof(float) * 3 * static_cast<size_t>(pixels));
+        std::memcpy(to, b.before, sizeof(float) * static_cast<size_t>(count));
     }
 }
 
 // Where the engine's number is the very one that it was sent, and where it could not be sent the source's, the source's
 // own value goes out.
 template <class T>
-void give_block(const float* result, const T* source, T* to, int pixels, const HostPicture& form, Coding coding,
-                Show show, Buffers& b) {
+void give_block(const float* result, const float* sent, const T* source, T* to, int pixels, const HostPicture& form,
+                Coding coding, Show show, Buffers& b) {
     const int count = pixels * form.channels;
-    to_engine(source, b.before, b.alphas, b.wild, pixels, form, coding);
+    if (show == Show::result || show == Show::split) {
+        if (std::memcmp(result, sent, sizeof(float) * 3 * static_cast<size_t>(pixels)) == 0)
+            return void(std::memcpy(to, source, sizeof(T) * static_cast<size_t>(count)));
+        if constexpr (std::is_same_v<T, float>)
+            if (plain(source, pixels, form, coding)) return give_plain(result, source, to, pixels);
+    }
+    numbers(source, b.before, b.alphas, pixels, form);
     if (form.channels == 4) {
         add_alpha(result, b.after, pixels);
-        for (int i = 0; i < pixels; ++i) b.after[4 * i + 3] = b.before[4 * i + 3];
+        add_alpha(sent, b.sent, pixels);
+        for (int i = 0; i < pixels; ++i) b.after[4 * i + 3] = b.sent[4 * i + 3] = b.before[4 * i + 3];
     } else {
         std::memcpy(b.after, result, sizeof(float) * static_cast<size_t>(count));
+        std::memcpy(b.sent, sent, sizeof(float) * static_cast<size_t>(count));
     }
-    if (show == Show::difference)
+    // What goes out as the source's own is kept in `before`, which is used up by then: not 0 there.
+    for (int i = 0; i < count; ++i)
+        b.before[i] = same_bits(b.after[i], b.sent[i]) || sane(b.before[i]) != b.before[i] ? 1.0f : 0.0f;
+    if (show == Show::difference || show == Show::map) {  // nothing here is the source's, but alpha
         for (int i = 0; i < count; ++i) {
             const bool alpha = form.channels == 4 && (i & 3) == 3;
-            b.after[i] = alpha ? b.after[i] : 0.5f + difference_gain * (b.after[i] - b.before[i]);
+            b.before[i] = alpha ? 1.0f : 0.0f;
+            if (show == Show::difference && !alpha) b.after[i] = 0.5f + difference_gain * (b.after[i] - b.sent[i]);
         }
-    // The comparison comes before decoding; its outcome is kept in `before`, which is used up by then.
-    for (int i = 0; i < count; ++i) b.before[i] = same_bits(b.after[i], b.before[i]) ? 1.0f : b.wild[i];
-    if (show == Show::difference || show == Show::map)  // nothing here is the source's, but alpha
-        for (int i = 0; i < count; ++i) b.before[i] = form.channels == 4 && (i & 3) == 3 ? 1.0f : 0.0f;
+    }
     decode(b.after, count, coding.from_light);
     if (form.premultiplied) multiply_by_alpha(b.after, b.alphas, pixels);
     for (int i = 0; i < count; ++i) {
@@ -252,8 +309,8 @@ void take(const HostPicture& source, Coding coding, float* picture) {
     });
 }
 
-void give(const float* result, const HostPicture& source, Coding coding, Show show, const HostPicture& output,
-          Box window) {
+void give(const float* result, const float* sent, const HostPicture& source, Coding coding, Show show,
+          const HostPicture& output, Box window) {
     window = common_part(window, output.bounds);
     Box inside = common_part(window, source.bounds);
     if (inside.width() <= 0 || inside.height() <= 0) return clear(output, window);
@@ -275,7 +332,7 @@ void give(const float* result, const HostPicture& source, Coding coding, Show sh
         Buffers buffers;
         for (int row = first; row < last; ++row) {
             const int y = inside.y1 + row;
-            const float* from = result + static_cast<int64_t>(source.bounds.y2 - 1 - y) * width * 3;
+            const int64_t line = static_cast<int64_t>(source.bounds.y2 - 1 - y) * width * 3;
             for (int x = inside.x1; x < inside.x2; x += block) {
                 const int count = std::min(block, inside.x2 - x);
                 const uint8_t* original = at(source, x, y);
@@ -285,7 +342,8 @@ void give(const float* result, const HostPicture& source, Coding coding, Show sh
                 }
                 with_type(output.depth, [&](auto t) {
                     using T = decltype(t);
-                    give_block(from + 3 * (x - source.bounds.x1), reinterpret_cast<const T*>(original),
+                    const int64_t place = line + 3 * static_cast<int64_t>(x - source.bounds.x1);
+                    give_block(result + place, sent + place, reinterpret_cast<const T*>(original),
                                reinterpret_cast<T*>(at(output, x, y)), count, form, coding, show, buffers);
                 });
             }

@@ -45,10 +45,10 @@ struct Coding {
 // All of `source` to the engine. Channels are 3 or 4. What is no number goes as 0, infinities as ±65504.
 void take(const HostPicture& source, Coding coding, float* picture);
 
-// `result` back to the host, within `window`, with alpha from `source`, which has the bounds that take() saw. Values
-// that the engine left alone, or that another number cannot tell from them, keep the source's bits.
-void give(const float* result, const HostPicture& source, Coding coding, Show show, const HostPicture& output,
-          Box window);
+// `result` back to the host, within `window`, with alpha from `source`, which has the bounds that take() saw when it
+// made `sent` of it. Values that the engine left alone, or that could not be sent as they are, keep the source's bits.
+void give(const float* result, const float* sent, const HostPicture& source, Coding coding, Show show,
+          const HostPicture& output, Box window);
 
 // `source` as it is, within `window`; nothing (transparent black) where it does not reach.
 void pass(const HostPicture& source, const HostPicture& output, Box window);

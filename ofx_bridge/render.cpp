@@ -146,21 +146,20 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
                           : now.view == View::difference ? Show::difference
                           : now.view == View::map        ? Show::map
                                                          : Show::result;
-        if ((done.flags & wire::rendered_unchanged) == 0) {
-            give(lease->slot(0), source.picture(), coding, show, output.picture(), window);
-        } else if (show == Show::difference) {  // there is none: the frame against itself
-            const auto own = std::find_if(request.pictures.begin(), request.pictures.end(),
-                                          [&](const wire::Place& place) { return place.frame == frame; });
-            const size_t slot = static_cast<size_t>(own->offset / lease->offset(1));
-            give(lease->slot(slot), source.picture(), coding, show, output.picture(), window);
-        } else {
+        const auto own = std::find_if(request.pictures.begin(), request.pictures.end(),
+                                      [&](const wire::Place& place) { return place.frame == frame; });
+        if (own == request.pictures.end()) throw Failure("the frame itself did not reach the engine", "");
+        const float* sent = lease->slot(static_cast<size_t>(own->offset / lease->offset(1)));
+        const bool unchanged = (done.flags & wire::rendered_unchanged) != 0;
+        if (unchanged && show != Show::difference) {
             pass(source.picture(), output.picture(), window);
+        } else {
+            give(unchanged ? sent : lease->slot(0), sent, source.picture(), coding, show, output.picture(), window);
         }
         worker.worked();
         std::string status = "Frame " + std::to_string(frame) + ": ";
-        status += (done.flags & wire::rendered_unchanged) != 0
-                      ? "nothing to deblur"
-                      : (done.references > 0 ? std::to_string(done.references) + " " : "") + routes[done.route];
+        status += unchanged ? "nothing to deblur"
+                            : (done.references > 0 ? std::to_string(done.references) + " " : "") + routes[done.route];
         status += ", on " + lease->welcome().device + " in " + in_ms(copied_in - begun) + " + " +
                   in_ms(answered - copied_in) + " + " + in_ms(Clock::now() - answered) +
                   " ms (copied in, engine, copied out), of which aligned " +

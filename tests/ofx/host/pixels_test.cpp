@@ -104,8 +104,19 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
     Owned out(width, height, depth, channels, premultiplied, !flipped, padding);
     take(anything.picture, coding, picture.data());
     for (const float v : picture) EXPECT(std::isfinite(v));
-    give(picture.data(), anything.picture, coding, Show::result, out.picture, out.picture.bounds);
+    std::vector<float> sent = picture;
+    give(picture.data(), sent.data(), anything.picture, coding, Show::result, out.picture, out.picture.bounds);
     EXPECT(out.same_pixels(anything));
+    // Changed, all but what could not be sent as it is.
+    for (float& v : picture) v = 0.25f;
+    give(picture.data(), sent.data(), anything.picture, coding, Show::result, out.picture, out.picture.bounds);
+    for (int y = out.picture.bounds.y1; y < out.picture.bounds.y2; ++y)
+        for (int x = out.picture.bounds.x1; x < out.picture.bounds.x2; ++x)
+            for (int c = 0; c < 3 && depth == Depth::floating; ++c) {
+                const float was = anything.get(x, y, c), is = out.get(x, y, c);
+                if (!(std::fabs(was) <= 65504.0f) && !anything.picture.premultiplied)
+                    EXPECT(std::memcmp(&was, &is, sizeof was) == 0);
+            }
 
     // Known values against arithmetic in double, then changed.
     Owned known(width, height, depth, channels, premultiplied, flipped, padding);
@@ -118,6 +129,7 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
             if (channels == 4) known.put(x, y, 3, alpha);
         }
     take(known.picture, coding, picture.data());
+    sent = picture;
     const auto at = [&](int x, int y, int c) -> float& {
         return picture[(static_cast<size_t>(b.y2 - 1 - y) * static_cast<size_t>(width) +
                         static_cast<size_t>(x - b.x1)) *
@@ -133,7 +145,7 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
                 EXPECT(std::fabs(at(x, y, c) - v) < 3e-6);
                 at(x, y, c) = at(x, y, c) * 0.5f + 0.1f;
             }
-    give(picture.data(), known.picture, coding, Show::result, out.picture, out.picture.bounds);
+    give(picture.data(), sent.data(), known.picture, coding, Show::result, out.picture, out.picture.bounds);
     for (int y = b.y1; y < b.y2; ++y)
         for (int x = b.x1; x < b.x2; ++x) {
             const double alpha = known.picture.premultiplied ? known.get(x, y, 3) : 1;
@@ -147,12 +159,12 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
 
     // Split: left as it was. Window: the rest untouched.
     Owned parts(width, height, depth, channels, premultiplied, flipped, padding);
-    give(picture.data(), known.picture, coding, Show::split, parts.picture, parts.picture.bounds);
+    give(picture.data(), sent.data(), known.picture, coding, Show::split, parts.picture, parts.picture.bounds);
     for (int x = b.x1; x < b.x2; ++x)
         EXPECT(parts.get(x, b.y1, 0) == (x < b.x1 + width / 2 ? known : out).get(x, b.y1, 0));
     if (width > 2 && height > 2) {
         Owned inside(width, height, depth, channels, premultiplied, flipped, padding);
-        give(picture.data(), known.picture, coding, Show::result, inside.picture,
+        give(picture.data(), sent.data(), known.picture, coding, Show::result, inside.picture,
              {b.x1 + 1, b.y1 + 1, b.x2 - 1, b.y2 - 1});
         const Owned fresh(width, height, depth, channels, premultiplied, flipped, padding);
         EXPECT(std::memcmp(inside.picture.row(b.y1), fresh.picture.row(b.y1), 4) == 0);
@@ -183,10 +195,11 @@ void from_one_form_to_another() {
         pass(source.picture, out.picture, out.picture.bounds);
         std::vector<float> picture(300 * 4 * 3);
         take(source.picture, {}, picture.data());
+        const std::vector<float> sent = picture;
         for (auto& v : picture) v = 0.25f;
         const float kept = out.get(5, 6, 1);
         EXPECT(std::fabs(kept - source.get(5, 6, 1)) < 1e-6f);
-        give(picture.data(), source.picture, {}, Show::result, out.picture, out.picture.bounds);
+        give(picture.data(), sent.data(), source.picture, {}, Show::result, out.picture, out.picture.bounds);
         EXPECT(out.get(5, 6, 1) == 0.25f);
         if (channels == 4) EXPECT(std::fabs(out.get(5, 6, 3) - source.get(5, 6, 3)) < 1e-6f);
     }
