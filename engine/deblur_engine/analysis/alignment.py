@@ -337,9 +337,9 @@ def _believable(interval: Array, blur: Array, bend: Array | None) -> Array:
     gate = _falling(np.hypot(blur[..., 0], blur[..., 1]) / np.float32(blur.shape[1]), _SMEARED)
     if bend is not None:
         # What the whole picture's motion changes by is the camera's shake.
-        bend = bend - np.median(bend, axis=(0, 1))
+        own = bend - np.median(bend, axis=(0, 1)).astype(np.float32)
         speed = np.hypot(interval[..., 0], interval[..., 1])
-        gate *= _falling(np.hypot(bend[..., 0], bend[..., 1]) / (speed + np.float32(1)), _ERRATIC)
+        gate *= _falling(np.hypot(own[..., 0], own[..., 1]) / (speed + np.float32(1)), _ERRATIC)
     return cv2.GaussianBlur(gate.astype(np.float32), (0, 0), 2.0)
 
 
