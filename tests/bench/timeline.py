@@ -93,21 +93,19 @@ def measure(place: Workplace, size: tuple[int, int], rounds: int, many: int) -> 
     row("first blurry frame, aligned anew", render(host, BLURRY))
     render(host, OTHER)
     for name, numbers in (("blurry", (BLURRY, OTHER)), ("unchanged", (SHARP, 3))):
-        times = [render(host, number) for _ in range(rounds // 2) for number in numbers]
-        parts = np.median([stages(host, number) for _ in range(4) for number in numbers], axis=0)
-        copied_in, wire, copied_out, aligned, restored = parts
-        total = float(np.median(times))
-        row(f"{name} frame, alignment cached: median of {len(times)}", total)
+        taken = np.array([stages(host, number) for _ in range(rounds // 2) for number in numbers])
+        total, copied_in, engine, copied_out, aligned, restored = taken.T
+        row(f"{name} frame, alignment cached: median of {len(taken)}", total)
         row("    copied in", copied_in)
-        row("    asked and answered, less the two that follow", wire - aligned - restored)
+        row("    asked and answered, less the two that follow", engine - aligned - restored)
         row("    aligned", aligned)
         row("    network", restored)
         row("    copied out", copied_out)
-        row("    the host's calls and the rest", total - copied_in - wire - copied_out)
+        row("    the host's calls and the rest", total - copied_in - engine - copied_out)
         row("  overhead", total - aligned - restored)
     forth = [render(host, n) for n in range(LAST + 1)]
     back = [render(host, n) for n in reversed(range(LAST + 1))]
-    row("scrubbing over all frames", float(np.mean(forth)))
+    row("scrubbing over all frames, the mean", float(np.mean(forth)))
     row("  and back", float(np.mean(back)))
     host.close()
 
@@ -142,12 +140,12 @@ def render(host: Host, number: int) -> float:
 
 
 def stages(host: Host, number: int) -> list[float]:
-    """Milliseconds: copied in, asked and answered, copied out; of these aligned, restored."""
-    render(host, number)
+    """Milliseconds of one frame: in all, copied in, asked and answered, copied out; of these aligned, restored."""
+    total = render(host, number)
     status = host.do("press reload")[0]["values"]["status"]
     found = re.search(r"in ([\d.]+) \+ ([\d.]+) \+ ([\d.]+) ms .*aligned ([\d.]+), restored ([\d.]+)", status)
     assert found, status
-    return [float(part) for part in found.groups()]
+    return [total, *(float(part) for part in found.groups())]
 
 
 def resident(host: Host, place: Workplace) -> tuple[float, float]:
@@ -157,8 +155,9 @@ def resident(host: Host, place: Workplace) -> tuple[float, float]:
     return host.do("memory")[0]["resident_kb"] / 1024, int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) / 1024
 
 
-def row(name: str, milliseconds: float) -> None:
-    print(f"{name:<56}{milliseconds:8.1f} ms", flush=True)
+def row(name: str, milliseconds: float | np.ndarray) -> None:
+    """A line of the table; of several frames their median, frame by frame."""
+    print(f"{name:<56}{float(np.median(milliseconds)):8.1f} ms", flush=True)
 
 
 if __name__ == "__main__":
