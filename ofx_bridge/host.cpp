@@ -25,6 +25,7 @@ bool HostSide::attach(const ofx::Host* given) {
     host_ = given, image_ = images;
     name_ = text(given->host, ofx::prop_name);
     temporal_ = whole(given->host, ofx::prop_temporal).value_or(0) != 0;
+    deaf_ = name_ == "MLT";
     for (const char* known : {"uk.co.thefoundry.nuke", "fr.inria.Natron", "DaVinciResolveFusion"})
         linear_ = linear_ || name_.rfind(known, 0) == 0;
     return true;

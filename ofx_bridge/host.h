@@ -39,6 +39,7 @@ public:
     const std::string& name() const { return name_; }
     bool temporal() const { return temporal_; }  // frames other than the current one can be had
     bool linear() const { return linear_; }      // float pictures are scene linear
+    bool deaf() const { return deaf_; }          // a render that failed is written out like any other
 
 private:
     const ofx::Host* host_ = nullptr;
@@ -48,7 +49,7 @@ private:
     const ofx::MessageSuiteV2* message_ = nullptr;
     const ofx::ProgressSuiteV1* progress_ = nullptr;
     std::string name_;
-    bool temporal_ = false, linear_ = false;
+    bool temporal_ = false, linear_ = false, deaf_ = false;
 };
 
 // One for the process: OpenFX sets one host for a binary.

@@ -367,6 +367,18 @@ void pass(const HostPicture& source, const HostPicture& output, Box window) {
     }
 }
 
+void strike(const HostPicture& output, Box window) {
+    window = common_part(window, output.bounds);
+    with_type(output.depth, [&](auto t) {
+        using T = decltype(t);
+        const T magenta[4] = {stored(1.0f, t), stored(0.0f, t), stored(1.0f, t), stored(1.0f, t)};
+        for (int y = window.y1; y < window.y2; ++y)
+            for (int x = window.x1; x < window.x2; ++x)
+                if (((x + y) & 63) < 12)
+                    std::memcpy(at(output, x, y), magenta, sizeof(T) * static_cast<size_t>(output.channels));
+    });
+}
+
 void clear(const HostPicture& output, Box window) {
     window = common_part(window, output.bounds);
     if (window.width() <= 0) return;

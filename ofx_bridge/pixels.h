@@ -53,6 +53,9 @@ void give(const float* result, const float* sent, const HostPicture& source, Cod
 // `source` as it is, within `window`; nothing (transparent black) where it does not reach.
 void pass(const HostPicture& source, const HostPicture& output, Box window);
 
+// Stripes across what is there, that nobody takes for a picture.
+void strike(const HostPicture& output, Box window);
+
 // Transparent black.
 void clear(const HostPicture& output, Box window);
 

@@ -92,6 +92,8 @@ ofx::Status Effect::render(ofx::PropertySet in) {
     }
     // Before anything else: there are hosts that show what is there, whatever the status.
     pass(source.picture(), output.picture(), window);
+    // A film that is blurred in places must not be taken for a finished one.
+    if (!interactive && host().deaf()) strike(output.picture(), window);
     Worker::of(now.device).log("frame at " + std::to_string(time) + ": " + why);
     complain(interactive ? ofx::message_warning : ofx::message_error,
              (interactive ? "Deblur shows the source: " : "Deblur failed: ") + why);

@@ -12,7 +12,7 @@ Manner manner_of(const std::string& name) {
     m.name = name;
     if (name == "plain") {
     } else if (name == "mlt") {
-        m.application = "net.sf.mlt";
+        m.application = "MLT";
         m.temporal_flag = false, m.temporal = Temporal::current;
         m.per_frame_instance = m.status_ignored = true;
         m.asks_identity = m.asks_frames_needed = m.asks_regions = false;
