@@ -374,7 +374,8 @@ def _hearsay(frame: Array, flow: Array) -> Array:
     unproven = np.float32(_NOISE**2) * np.float32(_NOISE**2) / (shown + np.float32(_NOISE**2))
     smooth = cv2.GaussianBlur(flow, (0, 0), 1.5)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *way, ksize=1, scale=0.5) for way in ((1, 0), (0, 1)))
-    bent = np.sqrt(cv2.magnitude(across[..., 0], across[..., 1]) ** 2 + cv2.magnitude(down[..., 0], down[..., 1]) ** 2)
+    # Not cv2.magnitude: what that rounds to depends on where its memory lies.
+    bent = np.sqrt((across * across + down * down).sum(axis=2))
     torn = np.clip((bent - _BENT[0]) / (_BENT[1] - _BENT[0]), 0, 1)
     return cv2.GaussianBlur(unproven + np.square(torn) * np.float32(0.01), (0, 0), 2.0)
 
