@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -89,6 +90,24 @@ def test_references_from_the_clips_file(real: Workplace, shot: Shot, pictures, m
     bits = np.uint8
     for number in (PROTECTED, SHARP):
         np.testing.assert_array_equal(host.one(number).picture.view(bits), frames[number].view(bits))
+
+
+@pytest.mark.timeout(600)
+def test_a_fit_by_the_button_and_the_frame_after_it(real: Workplace, shot: Shot, pictures, tmp_path: Path) -> None:
+    clip = Path(shutil.copy(shot.clip, tmp_path / "clip.mkv"))
+    host = start(real, clip_of(pictures, "float"), clip=clip, preset="draft")
+    host.tell("press fit")
+    (said,) = host.answers(500)
+    model = Path(said["values"]["model"])
+    assert model == tmp_path / "clip.deblur.onnx" and said["progress_updates"] > 3, said
+    fitted = load_model(model)
+    assert fitted.metadata.held_out["gain_db"] > 0
+    renderer = Renderer(fitted)
+    treated = [n for n in range(len(pictures)) if not renderer.untouched(n)]
+    for number in treated[:2]:
+        want = renderer.render(number, {j: pictures[j] for j in renderer.needs(number)})
+        assert np.abs(want - pictures[number]).max() > 0.02
+        assert_equal(host.one(number), want, "float")
 
 
 @pytest.mark.parametrize("manner", ["natron", "nuke", "plain"])
