@@ -103,11 +103,23 @@ def measure(place: Workplace, size: tuple[int, int], rounds: int, many: int) -> 
         row("    copied out", copied_out)
         row("    the host's calls and the rest", total - copied_in - engine - copied_out)
         row("  overhead", total - aligned - restored)
+        if name == "blurry":
+            alone = float(np.median(restored))
     forth = [render(host, n) for n in range(LAST + 1)]
     back = [render(host, n) for n in reversed(range(LAST + 1))]
     row("scrubbing over all frames, the mean", float(np.mean(forth)))
     row("  and back", float(np.mean(back)))
     host.close()
+
+    pair = start("--instances", "2", "--threads", "2")
+    pair.render(BLURRY, OTHER, verb="parallel")
+    begun = time.perf_counter()
+    done = pair.render(*[BLURRY, OTHER] * (rounds // 4), verb="parallel")
+    assert all(frame.status == OK for frame in done)
+    each = (time.perf_counter() - begun) * 1000 / len(done)
+    row(f"two threads of the host, {len(done)} blurry frames: each", each)
+    row("  over the network's time for a frame alone", each - alone)
+    pair.close()
 
     crowd = start("--instances", "8", "--threads", "8")
     begun = time.perf_counter()
