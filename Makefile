@@ -69,7 +69,6 @@ sanitize:
 	cmake --build build/sanitize --parallel
 	UBSAN_OPTIONS=print_stacktrace=1 build/sanitize/tests/cpp/deblur_tests
 	DEBLUR_ISA=base UBSAN_OPTIONS=print_stacktrace=1 build/sanitize/tests/cpp/deblur_tests
-
 	$(MAKE) sanitize-ofx
 
 sanitize-ofx: $(READY)

@@ -133,12 +133,8 @@ bool opaque(const float* rgba, int pixels) {
     return all;
 }
 
-template <class T>
-bool plain(const T* from, int pixels, const HostPicture& form, Coding coding) {
-    if constexpr (std::is_same_v<T, float>)
-        return form.channels == 4 && coding.from_light == Transfer::none &&
-               (!form.premultiplied || opaque(from, pixels));
-    return false;
+bool plain(const float* from, int pixels, const HostPicture& form, Coding coding) {
+    return form.channels == 4 && coding.from_light == Transfer::none && (!form.premultiplied || opaque(from, pixels));
 }
 
 // Three channels travel as four: each store of four spills into the pixel after it, which comes next, but for the last.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..media import Clip, Frame, fingerprint, open_clip
+from ..rendering.cache import ByteCache
 from ..settings import FrameRange
 
 __all__ = ["ClipPictures", "PictureCache"]
@@ -23,29 +23,11 @@ _READERS = 3  # places of a clip that are read on from at a time
 _NUMBERS = itertools.count()  # tell clips apart that share a cache
 
 
-class PictureCache:
-    """Least-recently-used pictures of all clips, together at most ``most_bytes``. Safe to use from several threads."""
+class PictureCache(ByteCache[Array]):
+    """Pictures of all clips."""
 
     def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
-        self.held_bytes = 0
-        self._held: OrderedDict[Hashable, Array] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable) -> Array | None:
-        with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
-
-    def put(self, key: Hashable, picture: Array) -> None:
-        with self._lock:
-            if key in self._held:
-                return
-            self._held[key] = picture
-            self.held_bytes += picture.nbytes
-            while self.held_bytes > self.most_bytes and self._held:
-                self.held_bytes -= self._held.popitem(last=False)[1].nbytes
+        super().__init__(most_bytes, lambda picture: picture.nbytes)
 
 
 class _Reader:

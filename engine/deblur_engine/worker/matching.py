@@ -16,6 +16,8 @@ Array = npt.NDArray[np.float32]
 _SMALL = 192  # pixels, longest side of the pictures that are compared
 _SAME_COLOUR = 2 / 255  # mean difference up to which colours are taken for the same
 _SAME_THING = 0.8  # correlation of lumas from which two pictures show the same thing
+_CLEAR = 0.02  # distance up to which nothing nearer is looked for
+_BETTER = 0.6  # of the distance, below which another frame matches clearly better
 _FLAT = 1 / 255  # standard deviation below which a picture shows nothing
 _QUANTILES = np.linspace(0, 1, 257)
 _SAMPLES = 1 << 18
@@ -125,10 +127,6 @@ def find_frame(
             if distance(offset) < _BETTER * distance(best) and tried[offset][0]:
                 best = offset
     return best, tried[best][0]
-
-
-_CLEAR = 0.02  # distance up to which nothing nearer is looked for
-_BETTER = 0.6  # of the distance, below which another frame matches clearly better
 
 
 def _shape(picture: Array) -> Array:
