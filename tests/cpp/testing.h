@@ -4,25 +4,15 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <functional>
 #include <limits>
 #include <random>
 #include <vector>
 
+#include "expect.h"
 #include "ops.h"
 
 namespace deblur {
-
-inline int failures = 0;
-
-#define EXPECT(CONDITION)                                                       \
-    do {                                                                        \
-        if (!(CONDITION)) {                                                     \
-            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #CONDITION); \
-            ++failures;                                                         \
-        }                                                                       \
-    } while (false)
 
 inline std::mt19937 generator(7);
 

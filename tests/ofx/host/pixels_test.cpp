@@ -10,20 +10,14 @@
 #include <random>
 #include <vector>
 
+#include "../../cpp/expect.h"
 #include "half.h"
 
 using namespace bridge;
 
 namespace {
 
-int failures = 0;
-#define EXPECT(CONDITION)                                                       \
-    do {                                                                        \
-        if (!(CONDITION)) {                                                     \
-            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #CONDITION); \
-            ++failures;                                                         \
-        }                                                                       \
-    } while (false)
+using deblur::failures;
 
 std::mt19937 generator(3);
 
