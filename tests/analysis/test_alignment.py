@@ -6,12 +6,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from deblur_engine.analysis import Aligner, Alignment, Analysis, analyse
-from panned import FIRST, SECOND, Panned, PictureClip, Scene, psnr, texture
+from panned import FIRST, SECOND, Panned, PictureClip, Scene, code, from_linear, psnr, texture, to_linear
 
 Array = npt.NDArray[np.float32]
 
@@ -81,6 +82,30 @@ def test_motion_is_what_the_exposure_saw_of_the_path(found: dict[int, Alignment]
         across = abs(typical[0] * wanted[1] - typical[1] * wanted[0]) / np.hypot(*wanted)
         assert across < 0.15 * np.hypot(*wanted), (i, typical, wanted)
         assert 0.6 < np.hypot(*typical) / np.hypot(*wanted) < 1.25, (i, typical, wanted)
+
+
+def test_the_exposure_is_judged_where_something_moves() -> None:
+    """A thing that passes before a scene at rest: most of the picture fits any exposure."""
+    scene, thing = texture(3, 256, 192), texture(4, 96, 80)
+    exposures = (0.0, 0.0, 0.8, 0.0, 0.4, 0.0)
+
+    def look(time: float) -> Array:
+        shifted = np.float32([[1, 0, 30 + 9 * time], [0, 1, 60]])
+        covered = cv2.warpAffine(np.ones(thing.shape[:2], np.float32), shifted, (256, 192))[..., None]
+        return covered * cv2.warpAffine(thing, shifted, (256, 192)) + (1 - covered) * scene
+
+    def recorded(time: int, exposure: float) -> npt.NDArray[np.uint8]:
+        moments = time + exposure * ((np.arange(24) + 0.5) / 24 - 0.5)
+        return code(from_linear(np.mean([to_linear(look(float(t))) for t in moments], axis=0)))
+
+    pictures = np.stack([recorded(time, exposure) for time, exposure in enumerate(exposures)])
+    clip = PictureClip(pictures)
+    blurry = np.array(exposures) > 0
+    untold = np.where(blurry, np.float32(0.5), np.float32(0))
+    aligner = Aligner(replace(analyse(clip), blurry=blurry, sharp=~blurry, exposure=untold))
+    for i in np.flatnonzero(blurry).tolist():
+        aligned = aligner.align(i, {n: frame.rgb for n, frame in clip.read(aligner.needs(i)).items()})
+        assert 0.75 < aligned.exposure / exposures[i] < 1.3, (i, aligned.exposure)
 
 
 def test_references_come_from_the_frames_own_scene(found: dict[int, Alignment], analysis: Analysis) -> None:
