@@ -33,7 +33,7 @@ _NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is r
 _CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
 _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 14).tolist())  # fractions tried
-_MOVES = (1.0, 0.25)  # working pixels per frame interval from which a place moves, or part of what nearly all stays below
+_MOVES = (1.0, 0.25)  # working pixels an interval from which a place moves, or of what nearly all stays below
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here a hand's shake, from there no motion
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
@@ -232,7 +232,8 @@ class Aligner:
             found = _least(left)
             if left(found) > _MUCH_BETTER * left(best):
                 # A poor reference says little, and rather that anything is blurred more; so not far from the estimate.
-                found = min((f for f in _EXPOSURES if estimate / _NEAR <= f <= estimate * _NEAR), key=left, default=best)
+                near = (f for f in _EXPOSURES if estimate / _NEAR <= f <= estimate * _NEAR)
+                found = min(near, key=left, default=best)
                 if left(found) > _BETTER * left(best):
                     break
             best = found
