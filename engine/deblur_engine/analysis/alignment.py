@@ -42,7 +42,7 @@ _MUCH_BETTER = 0.7  # ... and one far from it
 _NEAR = 1.7  # times the estimate or a part of it
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
-_LUCY_STEPS, _LUCY_POWER = 5, np.float32(1.8)
+_LUCY_STEPS = 5
 _UNDONE = 0.8  # how much of a frame with its blur undone a plain blend takes
 _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
 
@@ -322,16 +322,18 @@ def estimated_change(
     """What undoing the blur of ``picture`` (R'G'B' [H, W, 3]) along ``motion`` [H, W, 2] changes in it, [H, W, 3].
 
     A few steps of Richardson and Lucy (1972, 1974), since each sharpens noise as well, of which the most part is taken,
-    by ``weight`` [H, W]. Each step's correction is raised to a power, which makes it go nearly twice as far (Meinel,
-    J. Opt. Soc. Am. A 3, 1986, p. 787). A straight centred path is its own mirror image, so that the adjoint of
+    by ``weight`` [H, W]. Each step's correction is squared, by which it goes about twice as far (Meinel, J. Opt.
+    Soc. Am. A 3, 1986, p. 787). A straight centred path is its own mirror image, so that the adjoint of
     blurring is blurring again, but for how the motion differs between the ends of a path.
     """
     seen = np.maximum(picture, np.float32(1e-3))
-    estimate = seen
+    estimate = seen.copy()
     for _ in range(_LUCY_STEPS):
         blurred = ops.reblur(estimate, motion, transfer=transfer, threads=threads)  # type: ignore[arg-type]
-        ratio = seen / np.maximum(blurred, np.float32(1e-3))
-        estimate = estimate * np.clip(ops.reblur(ratio, motion, threads=threads), 0.5, 2.0) ** _LUCY_POWER
+        np.maximum(blurred, np.float32(1e-3), out=blurred)
+        correction = ops.reblur(np.divide(seen, blurred, out=blurred), motion, threads=threads)
+        np.clip(correction, 0.5, 2.0, out=correction)
+        estimate *= np.square(correction, out=correction)
     return np.ascontiguousarray((estimate - picture) * (np.float32(_UNDONE) * weight)[..., None], np.float32)
 
 
