@@ -68,6 +68,7 @@ class Scene:
     roll: float = 0.004  # radians a frame
     zoom: float = 0.003  # a frame
     start: tuple[float, float] = (40.0, 40.0)
+    extent: tuple[int, int] = (640, 480)  # of the texture
 
     def pose(self, time: float) -> Doubles:
         """3x3: pixels of the frame at ``time`` to pixels of the texture."""
@@ -83,7 +84,7 @@ class Scene:
     def look(self, time: float, size: tuple[int, int]) -> Array:
         """The sharp picture at ``time``."""
         return cv2.warpPerspective(
-            texture(self.seed),
+            texture(self.seed, *self.extent),
             self.pose(time),
             size,
             flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,

@@ -410,7 +410,7 @@ def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array]:
     """
     residual = np.stack([a.residual for a in aligned])
     least = residual.min(axis=0)
-    shares = np.exp(-np.square(residual - least) / (2 * np.square(0.15 * least + 0.25 * _NOISE)))
+    shares = np.exp(-np.square(residual - least) / (2 * np.square(0.3 * least + 0.25 * _NOISE)))
     shares /= shares.sum(axis=0)
     left = (shares * residual).sum(axis=0)
     change = (shares * np.stack([a.change for a in aligned])).sum(axis=0)
