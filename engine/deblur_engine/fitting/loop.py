@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +12,13 @@ from typing import Any
 import torch
 
 from ..errors import OutOfMemory
+from ..media import ColourTags
 from ..settings import FitSettings
 from ..task import Task
-from .batches import Batches
 from .held_out import HeldOut
-from .losses import restoration_loss
-from .network import DeblurNet
 from .pairs import Pair
+from .recipes import Recipe, recipe_of, twin
+from .warm_start import learned, load_learned
 
 __all__ = ["FittingLoop", "Progress"]
 
@@ -40,31 +39,40 @@ class Progress:
 
 
 class FittingLoop:
-    """Fits ``DeblurNet`` to pairs. ``run`` may be called again after ``restore``; ``best`` is the result."""
+    """Fits a network to pairs. ``run`` may be called again after ``restore``; ``best`` is the result.
 
-    def __init__(self, pairs: Sequence[Pair], held_out: HeldOut, settings: FitSettings, device: torch.device) -> None:
-        self.settings = settings
+    ``settings``: resolved; ``recipe``: of these settings, made if left; ``colour``: the clip's tags.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        held_out: HeldOut,
+        settings: FitSettings,
+        device: torch.device,
+        *,
+        recipe: Recipe | None = None,
+        colour: ColourTags | None = None,
+    ) -> None:
+        self.settings = settings = settings.resolved()
         self.device = device
         self.held_out = held_out
+        self.recipe = recipe or recipe_of(settings, device)
         torch.manual_seed(settings.seed)
-        self.network = DeblurNet(int(settings.width or 24)).to(device)
+        self.network = self.recipe.network()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mean = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.best = copy.deepcopy(self.mean)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(),
-            settings.learning_rate,
-            betas=(0.9, 0.95),
-            weight_decay=1e-4,
-            fused=device.type == "cuda",
-        )
-        self.batches = Batches(pairs, settings.crop, settings.batch, device, settings.seed + 1)
+        self.mean = twin(self.network).eval().requires_grad_(False)
+        self.best = twin(self.mean)
+        self._fitted = [(n, m) for n, m in zip(self.network.parameters(), self.mean.parameters()) if n.requires_grad]
+        self._rate_at_most = float(settings.learning_rate or 0)
+        self.optimiser = self.recipe.optimiser([n for n, _ in self._fitted], self._rate_at_most)
+        self.batches = self.recipe.batches(pairs, colour or ColourTags(), settings.seed + 1)
         self.progress = Progress()
 
     def start_from_network(self) -> None:
         """Let the running mean and the best so far begin at the network's weights (a warm start)."""
-        self.mean.load_state_dict(self.network.state_dict())
-        self.best.load_state_dict(self.network.state_dict())
+        load_learned(self.mean, learned(self.network))
+        load_learned(self.best, learned(self.network))
 
     def run(self, task: Task, budget: float, on_look: Callable[[], None] | None = None) -> None:
         """Step until the settings' steps or ``budget`` seconds (of this run and those before) are used up.
@@ -100,14 +108,14 @@ class FittingLoop:
 
     def _rate(self, share: float) -> float:
         warm = min(1.0, (self.progress.step + 1) / _WARM_UP)
-        return self.settings.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+        return self._rate_at_most * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
     def _step(self) -> float:
         batch = self.batches.draw()
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
                 restored = self.network(*batch.inputs)
-            loss = restoration_loss(restored, batch.sharp)
+            loss = self.recipe.loss(restored, batch.sharp)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
         except torch.OutOfMemoryError as problem:
@@ -115,11 +123,11 @@ class FittingLoop:
                 f"fitting ran out of memory on {self.device}",
                 hint="--device cpu, or in Python smaller FitSettings.crop and batch",
             ) from problem
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM)
+        torch.nn.utils.clip_grad_norm_([n for n, _ in self._fitted], _CLIP_NORM)
         self.optimiser.step()
         keep = min(0.995, (1 + self.progress.step) / (10 + self.progress.step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.mean.parameters()), list(self.network.parameters()), 1 - keep)
+            torch._foreach_lerp_([m for _, m in self._fitted], [n.detach() for n, _ in self._fitted], 1 - keep)
         return float(loss.detach())
 
     def _look(self) -> None:
@@ -127,23 +135,23 @@ class FittingLoop:
         gain = self.held_out.gain(self.mean, self.device)
         if gain > self.progress.best_gain:
             self.progress.best_gain, self.progress.best_step = gain, self.progress.step
-            self.best.load_state_dict(self.mean.state_dict())
+            load_learned(self.best, learned(self.mean))
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs to go on as if nothing had happened."""
         return {
-            "network": self.network.state_dict(),
-            "mean": self.mean.state_dict(),
-            "best": self.best.state_dict(),
+            "network": learned(self.network),
+            "mean": learned(self.mean),
+            "best": learned(self.best),
             "optimiser": self.optimiser.state_dict(),
             "batches": self.batches.state(),
             "progress": self.progress.__dict__.copy(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.mean.load_state_dict(state["mean"])
-        self.best.load_state_dict(state["best"])
+        load_learned(self.network, state["network"])
+        load_learned(self.mean, state["mean"])
+        load_learned(self.best, state["best"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.batches.restore(state["batches"])
         self.progress = Progress(**state["progress"])
