@@ -16,7 +16,7 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def state_dict(seed: int = 0) -> dict[str, torch.Tensor]:
-    """As torchvision saves it: for pictures 0..1 less the mean, over the deviation; a classifier nobody needs with it."""
+    """As torchvision saves it: for pictures 0..1 less the mean, over the deviation, with a classifier."""
     generator = torch.Generator().manual_seed(seed)
     found, before = {}, 3
     for index, count in zip(INDICES, CHANNELS, strict=True):

@@ -60,8 +60,8 @@ class FrameRange:
 class FitSettings:
     """How a network is fitted to a clip. ``None`` means: as the preset and the recipe say (``PRESETS``, ``RECIPES``).
 
-    ``recipe``: ``reference-blend`` is this project's own (ARCHITECTURE.md), ``paper`` that of Ren, Qian and Chen (2020),
-    see ``fitting.paper``.
+    ``recipe``: ``reference-blend`` is this project's own (ARCHITECTURE.md), ``paper`` that of Ren, Qian and Chen
+    (2020): see ``fitting.paper``.
     """
 
     preset: Preset = "standard"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VGG-19's weights: two files of the same network are the same network, and a hostile file is an error like any other."""
+"""VGG-19's weights: two files of the same network are the same network, and a hostile file is an error."""
 
 from __future__ import annotations
 
@@ -124,7 +124,10 @@ class Bomb:
 
 def test_a_file_with_code_in_it_is_refused_and_not_run(tmp_path: Path) -> None:
     mark, path = tmp_path / "ran", tmp_path / "vgg.pth"
-    for save in (lambda: torch.save({"features.0.weight": Bomb(mark)}, path), lambda: path.write_bytes(pickle.dumps(Bomb(mark)))):
+    for save in (
+        lambda: torch.save({"features.0.weight": Bomb(mark)}, path),
+        lambda: path.write_bytes(pickle.dumps(Bomb(mark))),
+    ):
         save()
         with pytest.raises(ModelError, match=r"vgg\.pth"):
             load_vgg(path)
@@ -186,7 +189,11 @@ def test_a_matrix_that_claims_more_than_there_is(tmp_path: Path) -> None:
         return struct.pack("<II", kind, len(body)) + body + b"\0" * (-len(body) % 8)
 
     def matrix(kind: int, dims: tuple[int, ...], name: bytes, *rest: bytes) -> bytes:
-        parts = [element(6, struct.pack("<II", kind, 0)), element(5, struct.pack(f"<{len(dims)}i", *dims)), element(1, name)]
+        parts = [
+            element(6, struct.pack("<II", kind, 0)),
+            element(5, struct.pack(f"<{len(dims)}i", *dims)),
+            element(1, name),
+        ]
         return element(14, b"".join([*parts, *rest]))
 
     deep = matrix(1, (1, 1), b"", b"")

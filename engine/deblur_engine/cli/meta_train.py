@@ -69,9 +69,7 @@ def meta_train(
         )
         settings = MetaSettings(method=method, steps=steps, minutes=minutes, inner=inner, fit=fitting)
         settings.resolved()  # refuses values outside the legal ranges
-        trained = engine.meta_train(
-            engine.find_clips(clips), out, settings=settings, task=session.task, overwrite=yes
-        )
+        trained = engine.meta_train(engine.find_clips(clips), out, settings=settings, task=session.task, overwrite=yes)
         again = ["--recipe", recipe] if recipe != "reference-blend" else []
         session.result(
             showing.meta_data(trained),

@@ -96,6 +96,8 @@ def _fit(
     check_output(path, overwrite)
     check_clip(clip)
     recipe = recipe_of(settings, device)
+    if settings.init is not None:
+        recipe.start(recipe.network())  # weights that do not fit are said before any work
     mark = fingerprint(clip)
     checkpoint = checkpoint_path(path)
     identity = {

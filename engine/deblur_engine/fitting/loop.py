@@ -63,7 +63,8 @@ class FittingLoop:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = twin(self.network).eval().requires_grad_(False)
         self.best = twin(self.mean)
-        self._fitted = [(n, m) for n, m in zip(self.network.parameters(), self.mean.parameters()) if n.requires_grad]
+        both = zip(self.network.parameters(), self.mean.parameters(), strict=True)
+        self._fitted = [(of_network, of_mean) for of_network, of_mean in both if of_network.requires_grad]
         self._rate_at_most = float(settings.learning_rate or 0)
         self.optimiser = self.recipe.optimiser([n for n, _ in self._fitted], self._rate_at_most)
         self.batches = self.recipe.batches(pairs, colour or ColourTags(), settings.seed + 1)

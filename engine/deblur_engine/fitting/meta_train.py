@@ -29,6 +29,7 @@ from ..settings import MetaSettings
 from ..task import Task
 from .checkpoint import checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
 from .fit_clip import check_clip, check_output, split, torch_device
+from .pairs import sharp_targets
 from .recipes import Recipe, Source, recipe_of, twin
 from .warm_start import learned, load_learned, save_warm_start
 
@@ -142,12 +143,11 @@ class _MetaTraining:
                 "meta": __version__, "clips": marks, "settings": str(told), **self.recipe.about
             }  # fmt: skip
             kept = load_checkpoint(self.checkpoint, self.identity, self.task) if resume else None
-            known: list[bytes] = kept[1]["analyses"] if kept else []
-            self.analyses: list[bytes] = []  # of every clip; b"" of one that is of no use
+            self.analyses: list[bytes | None] = kept[1]["analyses"] if kept else [self._analysed(c) for c in opened]
             self.lessons: list[_Lesson] = []
-            for number, clip in enumerate(opened):
-                self.task.report("clip", number, len(opened), "clips", clip=clip.info.path.name)
-                self._lesson(clip, known[number] if kept else None, number)
+            for number, (clip, analysis) in enumerate(zip(opened, self.analyses, strict=True)):
+                if analysis is not None:
+                    self._lesson(clip, Analysis.from_bytes(analysis), number)
         finally:
             for given, clip in zip(clips, opened, strict=False):
                 if given is not clip:
@@ -158,26 +158,27 @@ class _MetaTraining:
             self.restore(kept[1])
             self.task.warn(f"going on from step {self.state.step} of the training that was stopped")
 
-    def _lesson(self, clip: Clip, known: bytes | None, number: int) -> None:
-        name = clip.info.path.name
-        fit = self.settings.fit
+    def _analysed(self, clip: Clip) -> bytes | None:
+        """The clip's analysis; None if there is nothing to learn from it."""
+        self.task.report("clip", 0, None, "clips", clip=clip.info.path.name)
         try:
-            if known == b"":
-                raise NoBenefit(f"{name} was of no use before")
             check_clip(clip)
-            analysis = Analysis.from_bytes(known) if known else analyse(clip, references=fit.references, task=self.task)
-            aligner = Aligner(analysis, transfer=transfer_name(clip.info.colour), threads=fit.threads)
-            training, query = split(list(self.recipe.pairs(clip, analysis, aligner, self.task)))
+            analysis = analyse(clip, references=self.settings.fit.references, task=self.task)
+            sharp_targets(clip, analysis, 1)
         except (BadInput, NoBenefit) as problem:
             self.task.warn(f"{problem.message}; the clip is left out")
-            self.analyses.append(b"")
-            return
-        self.analyses.append(analysis.to_bytes())
-        first, second = (
+            return None
+        return analysis.to_bytes()
+
+    def _lesson(self, clip: Clip, analysis: Analysis, number: int) -> None:
+        fit = self.settings.fit
+        aligner = Aligner(analysis, transfer=transfer_name(clip.info.colour), threads=fit.threads)
+        parts = split(list(self.recipe.pairs(clip, analysis, aligner, self.task)))
+        training, query = (
             self.recipe.batches(part, clip.info.colour, fit.seed + 1 + 2 * number + which)
-            for which, part in enumerate((training, query))
+            for which, part in enumerate(parts)
         )
-        self.lessons.append(_Lesson(name, first, second))
+        self.lessons.append(_Lesson(clip.info.path.name, training, query))
 
     def run(self, started: float) -> None:
         """Outer steps until steps or minutes are used up; time of runs before counts, their preparation does not."""
@@ -197,7 +198,7 @@ class _MetaTraining:
                     self.save()
                     saved = time.perf_counter()
                 done = max(state.step / settings.steps, min(1.0, state.seconds / budget))
-                figures = {"loss": state.loss, "step": state.step, "clip": lesson.name}
+                figures: dict[str, float | str] = {"loss": state.loss, "step": state.step, "clip": lesson.name}
                 self.task.report("meta-train", round(done * settings.steps), settings.steps, "steps", **figures)
         except Cancelled:
             self.save()
@@ -225,7 +226,9 @@ class _MetaTraining:
             self.outer.step()
         else:
             with torch.no_grad():
-                torch._foreach_lerp_([n.detach() for _, n in self.pairs], [w.detach() for w in weights], outer * (1 - share))
+                torch._foreach_lerp_(
+                    [n.detach() for _, n in self.pairs], [w.detach() for w in weights], outer * (1 - share)
+                )
         return loss
 
     def _gradient(self, source: Source) -> float:
@@ -249,7 +252,8 @@ class _MetaTraining:
             "sources": [(lesson.training.state(), lesson.query.state()) for lesson in self.lessons],
             "state": asdict(self.state),
         }
-        save_checkpoint(self.checkpoint, self.identity, b"", state)
+        # The analyses are several here. (Where a fit has its one, torch.load would refuse bytes that are empty.)
+        save_checkpoint(self.checkpoint, self.identity, b"several", state)
 
     def restore(self, kept: dict[str, Any]) -> None:
         load_learned(self.network, kept["network"])

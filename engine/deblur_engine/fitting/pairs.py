@@ -199,8 +199,9 @@ def _misjudged(interval: Array, rng: np.random.Generator) -> Array:
     return np.ascontiguousarray(turned(interval, turn, factor) + smooth * np.float32(rng.uniform(0, 0.15) * length))
 
 
-def a_piece(height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice]:
+def a_piece(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[slice, slice]:
     """Where a frame's piece that is kept lies: anywhere in a large frame, all of a small one."""
+    height, width = shape[:2]
     factor = min(1.0, float(np.sqrt(_PIXELS_KEPT / (height * width))))
     h, w = max(1, int(height * factor)), max(1, int(width * factor))
     y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
@@ -211,7 +212,7 @@ def _cut(
     frame: Array, sharp: Array, alignment: Alignment, target: int, is_blurred: bool, rng: np.random.Generator
 ) -> Pair:
     """The pair, of a piece of the frame if the frame is large."""
-    where = a_piece(*sharp.shape[:2], rng)
+    where = a_piece(sharp.shape, rng)
 
     def piece(values: Array) -> npt.NDArray[np.float16]:
         inside = values[where]

@@ -73,9 +73,7 @@ def _reference_blend(settings: FitSettings, device: torch.device) -> Recipe:
     count, seed = int(settings.pairs or 1), settings.seed
 
     def optimiser(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            parameters, rate, betas=(0.9, 0.95), weight_decay=1e-4, fused=device.type == "cuda"
-        )
+        return torch.optim.AdamW(parameters, rate, betas=(0.9, 0.95), weight_decay=1e-4, fused=device.type == "cuda")
 
     return Recipe(
         settings,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -38,7 +39,10 @@ def save_warm_start(network: nn.Module, path: Path, about: dict[str, str] | None
     partial = path.with_name(path.name + ".partial")
     weights = {name: value.detach().half().cpu().contiguous() for name, value in learned(network).items()}
     try:
-        save_file(weights, partial, {"width": str(network.width), **(about or {})})
+        # One entry: of several, safetensors writes each time another first.
+        save_file(
+            weights, partial, {_ABOUT: json.dumps({"width": str(network.width), **(about or {})}, sort_keys=True)}
+        )
         partial.replace(path)
     except (SafetensorError, OSError) as problem:
         partial.unlink(missing_ok=True)
@@ -58,7 +62,7 @@ def load_warm_start(network: nn.Module, path: str | Path | None = None, about: d
         if path.stat().st_size > _MAX_BYTES:
             raise ModelError(f"{path}: {path.stat().st_size} bytes; weights of at most {_MAX_BYTES} are read")
         with safe_open(path, "pt") as file:
-            told = file.metadata() or {}
+            told = _told((file.metadata() or {}).get(_ABOUT, "{}"))
             names = set(file.keys())
             fits = names == set(wanted) and all(
                 file.get_slice(name).get_shape() == list(value.shape) for name, value in wanted.items()
@@ -68,11 +72,11 @@ def load_warm_start(network: nn.Module, path: str | Path | None = None, about: d
             for name, value in (about or {}).items():
                 if told.get(name, value) != value:
                     raise ModelError(
-                        f"{path}: these weights are of {name} {told[name][:40]!r}; {value!r} is wanted", hint=_HINT
+                        f"{path}: these weights are of {name} {told[name]!r:.40}; {value!r} is wanted", hint=_HINT
                     )
             if not fits:
                 raise ModelError(
-                    f"{path}: these weights are of another network (width {told.get('width', 'unknown')[:20]})",
+                    f"{path}: these weights are of another network (width {told.get('width', 'unknown'):.20})",
                     hint=f"weights of width {network.width} are wanted; {_HINT}",
                 )
             weights = {name: file.get_tensor(name).to(torch.float32) for name in wanted}
@@ -88,4 +92,13 @@ def load_warm_start(network: nn.Module, path: str | Path | None = None, about: d
     return True
 
 
+def _told(text: str) -> dict[str, str]:
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return {str(name): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
+
+
+_ABOUT = "deblur_engine"  # the entry of the file's metadata
 _HINT = "deblur-engine meta-train makes such a file; --recipe has to be the same for both"

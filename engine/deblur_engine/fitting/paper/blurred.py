@@ -49,7 +49,7 @@ def make_kernel_pairs(clip: Clip, analysis: Analysis, count: int, seed: int, tas
     for done, target in enumerate(sharp_targets(clip, analysis, count)):
         sharp = frames.get([target])[target]
         kernel = random_kernel(rng, _OF_A_CROP * min(sharp.shape[:2]))
-        where = a_piece(*sharp.shape[:2], rng)
+        where = a_piece(sharp.shape, rng)
         frame = blurred(sharp, kernel, clip.info.colour)[where]
         height, width = frame.shape[:2]
         motion = np.array(path_length(kernel), np.float16)

@@ -41,11 +41,12 @@ class HypercolumnNet(nn.Module):
         self.head = nn.Conv2d(width, 3, 1)
         with torch.no_grad():
             for layer in self.from_features:
-                layer.weight *= len(vgg.channels) ** -0.5  # type: ignore[operator]
+                layer.get_parameter("weight").mul_(len(vgg.channels) ** -0.5)
             for layer in self.dilated:
-                layer.weight *= 0.2  # type: ignore[operator]
-                layer.weight[range(width), range(width), 1, 1] += 1  # type: ignore[index,operator]
-                layer.bias.zero_()  # type: ignore[union-attr, operator]
+                weight = layer.get_parameter("weight")
+                weight.mul_(0.2)
+                weight[range(width), range(width), 1, 1] += 1
+                layer.get_parameter("bias").zero_()
         self.keep_blend()
 
     def keep_blend(self) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 __all__ = ["BLOCKS", "PHASE", "Vgg"]
 
 BLOCKS = (2, 2, 4, 4, 2)
-"""Convolutions of each block; the features are those of the second one of each. A block is half as large as the last."""
+"""Convolutions of each block, whose features are those of its second one; each is half as large as the one before."""
 PHASE = 16  # pixels: what sides have to be a multiple of, so that every block is a whole fraction of the picture
 _OUT = 1  # which convolution of a block its features come from
 
@@ -31,6 +31,8 @@ class Vgg(nn.Module):
     picture are of about 1 in the mean, after Gatys et al. (CVPR 2016). The network stays the same but for these
     factors, whichever file and value range it came from, and fits into half precision.
     """
+
+    mean: Tensor
 
     def __init__(self, weights: Sequence[tuple[Tensor, Tensor]], mean: Sequence[float]) -> None:
         super().__init__()
@@ -80,11 +82,12 @@ class Vgg(nn.Module):
                 x = F.avg_pool2d(x, 2)
             for _ in range(count):
                 layer = next(layers)
-                layer.weight *= before  # type: ignore[operator]
+                weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
+                weight.mul_(before)
                 size = float(F.relu(layer(x)).mean())
                 before = 2.0 ** round(math.log2(size)) if 1e-20 < size < 1e20 else 1.0
-                layer.weight /= before  # type: ignore[operator]
-                layer.bias /= before  # type: ignore[operator]
+                weight.div_(before)
+                bias.div_(before)
                 x = F.relu(layer(x))
 
 

@@ -44,8 +44,8 @@ def find_vgg(given: str | Path | None) -> Path:
         return path
     raise ModelError(
         f"VGG-19's weights are not at {path}; the paper's recipe needs them, and nothing is downloaded by itself",
-        hint=f"get https://download.pytorch.org/models/{HUB_NAME} (or imagenet-vgg-verydeep-19.mat from "
-        f"https://www.vlfeat.org/matconvnet/pretrained), and put it at {cached}, or name it with --vgg or ${ENVIRONMENT}",
+        hint=f"get https://download.pytorch.org/models/{HUB_NAME} or, from www.vlfeat.org/matconvnet/pretrained, "
+        f"imagenet-vgg-verydeep-19.mat; put it at {cached}, or name it with --vgg or ${ENVIRONMENT}",
     )
 
 
