@@ -15,12 +15,14 @@ from ..errors import OutOfMemory
 from ..media import ColourTags
 from ..settings import FitSettings
 from ..task import Task
+from .ahead import Ahead
+from .batches import Batch
 from .held_out import HeldOut
 from .pairs import Pair
 from .recipes import Recipe, recipe_of, twin
 from .warm_start import learned, load_learned
 
-__all__ = ["FittingLoop", "Progress"]
+__all__ = ["FittingLoop", "Progress", "computes_in_bf16"]
 
 _WARM_UP = 40  # steps over which the learning rate rises
 _LOOKS = 12  # at the held-out pairs, over the whole fit
@@ -67,7 +69,9 @@ class FittingLoop:
         self._fitted = [(of_network, of_mean) for of_network, of_mean in both if of_network.requires_grad]
         self._rate_at_most = float(settings.learning_rate or 0)
         self.optimiser = self.recipe.optimiser([n for n, _ in self._fitted], self._rate_at_most)
-        self.batches = self.recipe.batches(pairs, colour or ColourTags(), settings.seed + 1)
+        self.half = computes_in_bf16(device)
+        source = self.recipe.batches(pairs, colour or ColourTags(), settings.seed + 1)
+        self.batches = Ahead(source, self._prepared, thread=torch.get_num_threads() > 1)
         self.progress = Progress()
 
     def start_from_network(self) -> None:
@@ -81,6 +85,12 @@ class FittingLoop:
         ``on_look`` is called each time the held-out pairs have been looked at (to save a checkpoint). Raises
         ``Cancelled`` at a step's end.
         """
+        try:
+            self._run(task, budget, on_look)
+        finally:
+            self.batches.close()
+
+    def _run(self, task: Task, budget: float, on_look: Callable[[], None] | None) -> None:
         steps = int(self.settings.steps or 1)
         progress = self.progress
         last = time.perf_counter()
@@ -111,12 +121,20 @@ class FittingLoop:
         warm = min(1.0, (self.progress.step + 1) / _WARM_UP)
         return self._rate_at_most * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
+    def _prepared(self, batch: Batch) -> Batch:
+        """The part of the network's work of which nothing is learned, so that it can be done ahead."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            told, *rest = self.network.told(*batch.inputs)  # type: ignore[operator]
+        told = told.to(torch.bfloat16 if self.half else torch.float32, memory_format=torch.channels_last)
+        return Batch((told, *rest), batch.sharp)
+
     def _step(self) -> float:
         batch = self.batches.draw()
+        height, width = batch.sharp.shape[2:]
         try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                restored = self.network(*batch.inputs)
-            loss = self.recipe.loss(restored, batch.sharp)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                restored = self.network.restored(*batch.inputs)[:, :, :height, :width]  # type: ignore[operator]
+                loss = self.recipe.loss(restored, batch.sharp)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
         except torch.OutOfMemoryError as problem:
@@ -156,3 +174,12 @@ class FittingLoop:
         self.optimiser.load_state_dict(state["optimiser"])
         self.batches.restore(state["batches"])
         self.progress = Progress(**state["progress"])
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 by itself; weights, their mean and the optimiser stay float32 anyway."""
+    if device.type == "cuda":
+        return True
+    # torch has no public name for this so far.
+    asks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(ask is not None and ask() for ask in asks)

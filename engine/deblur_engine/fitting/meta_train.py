@@ -27,10 +27,11 @@ from ..media import Clip, fingerprint, open_clip
 from ..media.colour import transfer_name
 from ..settings import MetaSettings
 from ..task import Task
+from .ahead import Source
 from .checkpoint import checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
 from .fit_clip import check_clip, check_output, split, torch_device
 from .pairs import sharp_targets
-from .recipes import Recipe, Source, recipe_of, twin
+from .recipes import Recipe, recipe_of, twin
 from .warm_start import learned, load_learned, save_warm_start
 
 __all__ = ["MetaResult", "meta_train"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,8 @@ from ..analysis import Aligner, Analysis
 from ..media import Clip, ColourTags
 from ..settings import FitSettings
 from ..task import Task
-from .batches import Batch, Batches
+from .ahead import Source
+from .batches import Batches
 from .losses import restoration_loss
 from .network import DeblurNet
 from .pairs import Pair, make_pairs
@@ -25,17 +26,7 @@ from .paper.network import HypercolumnNet
 from .paper.vgg_file import find_vgg, load_vgg
 from .warm_start import load_warm_start
 
-__all__ = ["Recipe", "Source", "recipe_of", "twin"]
-
-
-class Source(Protocol):
-    """Where batches come from."""
-
-    def draw(self) -> Batch: ...
-
-    def state(self) -> dict[str, object]: ...
-
-    def restore(self, state: dict[str, object]) -> None: ...
+__all__ = ["Recipe", "recipe_of", "twin"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ def _reference_blend(settings: FitSettings, device: torch.device) -> Recipe:
     count, seed = int(settings.pairs or 1), settings.seed
 
     def optimiser(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(parameters, rate, betas=(0.9, 0.95), weight_decay=1e-4, fused=device.type == "cuda")
+        return torch.optim.AdamW(parameters, rate, betas=(0.9, 0.95), weight_decay=1e-4, fused=True)
 
     return Recipe(
         settings,
@@ -95,7 +86,7 @@ def _paper(settings: FitSettings, device: torch.device) -> Recipe:
     count, seed = int(settings.pairs or 1), settings.seed
 
     def optimiser(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, rate, fused=device.type == "cuda")
+        return torch.optim.Adam(parameters, rate, fused=True)
 
     return Recipe(
         settings,

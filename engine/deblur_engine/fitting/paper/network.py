@@ -56,16 +56,27 @@ class HypercolumnNet(nn.Module):
 
     def forward(self, frame: Tensor, estimate: Tensor, reference: Tensor, confidence: Tensor, motion: Tensor) -> Tensor:
         height, width = frame.shape[2], frame.shape[3]
-        frame = F.pad(frame, (0, -width % PHASE, 0, -height % PHASE), mode="replicate")
+        return self.restored(*self.told(frame, estimate, reference, confidence, motion))[:, :, :height, :width]
+
+    def told(self, frame: Tensor, *unused: Tensor) -> tuple[Tensor, ...]:
+        """The first half of ``forward``, of which nothing is learned: the frame less 0.5, the frame, VGG's features.
+
+        Sides are padded to a multiple of ``PHASE``.
+        """
+        frame = F.pad(frame, (0, -frame.shape[3] % PHASE, 0, -frame.shape[2] % PHASE), mode="replicate")
+        return frame - 0.5, frame, *self.vgg(frame)
+
+    def restored(self, told: Tensor, frame: Tensor, *features: Tensor) -> Tensor:
+        """The second half: the restored frame [N, 3, h, w], still padded."""
         # Enlarging and a 1x1 convolution can change places, so the 1475 channels of the paper's concatenated input need
         # never be there at full size: the sum below is the 1x1 convolution of it.
-        x = self.from_frame(frame - 0.5)
-        for level, (layer, features) in enumerate(zip(self.from_features, self.vgg(frame), strict=True)):
-            part = layer(features)
+        x = self.from_frame(told)
+        for level, (layer, found) in enumerate(zip(self.from_features, features, strict=True)):
+            part = layer(found)
             if level:
                 part = F.interpolate(part, scale_factor=2**level, mode="bilinear", align_corners=False)
             x = x + part
         x = F.leaky_relu(x, 0.2)
         for layer in self.dilated:
             x = F.leaky_relu(layer(x), 0.2)
-        return (frame + self.head(x))[:, :, :height, :width]
+        return frame + self.head(x)
