@@ -29,6 +29,8 @@ class Source(Protocol):
 class Ahead(Generic[T]):
     """What ``prepare`` makes of ``source``'s batches, in their order; without ``thread`` each when it is drawn.
 
+    While there is a thread, torch has one less for everything else; ``close`` gives it back.
+
     ``state`` tells where the sequence stands for whoever draws: what was made ahead and not drawn does not count, so
     that a fit that goes on from a checkpoint meets the very same batches.
     """
@@ -38,6 +40,7 @@ class Ahead(Generic[T]):
         self._pool: ThreadPoolExecutor | None = None
         self._next: Future[T] | None = None
         self._before: dict[str, object] = {}
+        self._threads = 1
 
     def draw(self) -> T:
         """The next one; raises what making it raised."""
@@ -60,6 +63,7 @@ class Ahead(Generic[T]):
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+            torch.set_num_threads(self._threads)
         if self._next is not None:
             self._next = None
             self._source.restore(self._before)
@@ -67,11 +71,12 @@ class Ahead(Generic[T]):
     def _begin(self) -> Future[T]:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "batches")
-            # One thread's worth of work: torch would start as many more for it as the step has. Part of this setting is
-            # the thread's own and part the process's, so the latter is put back.
-            count = torch.get_num_threads()
+            # The thread is one of those that torch may use, and the step has the others. With all of them a step took
+            # three times the processor time on two busy cores: oneDNN's threads wait for each other spinning. Part of
+            # this setting is a thread's own and part the process's, so the order matters.
+            self._threads = torch.get_num_threads()
             self._pool.submit(torch.set_num_threads, 1).result()
-            torch.set_num_threads(count)
+            torch.set_num_threads(max(1, self._threads - 1))
         self._before = self._source.state()
         self._next = self._pool.submit(self._make)
         return self._next

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import OutOfMemory
 from ..media import ColourTags
@@ -17,6 +18,7 @@ from ..settings import FitSettings
 from ..task import Task
 from .ahead import Ahead
 from .batches import Batch
+from .graphed import Graphed
 from .held_out import HeldOut
 from .pairs import Pair
 from .recipes import Recipe, recipe_of, twin
@@ -27,6 +29,7 @@ __all__ = ["FittingLoop", "Progress", "computes_in_bf16"]
 _WARM_UP = 40  # steps over which the learning rate rises
 _LOOKS = 12  # at the held-out pairs, over the whole fit
 _CLIP_NORM = 0.5
+_LOSS_EVERY = 8  # steps after which a GPU is waited for to show the loss
 
 
 @dataclass
@@ -73,6 +76,7 @@ class FittingLoop:
         source = self.recipe.batches(pairs, colour or ColourTags(), settings.seed + 1)
         self.batches = Ahead(source, self._prepared, thread=torch.get_num_threads() > 1)
         self.progress = Progress()
+        self._learn: Callable[[Batch], Tensor] = self._learn_from
 
     def start_from_network(self) -> None:
         """Let the running mean and the best so far begin at the network's weights (a warm start)."""
@@ -85,6 +89,7 @@ class FittingLoop:
         ``on_look`` is called each time the held-out pairs have been looked at (to save a checkpoint). Raises
         ``Cancelled`` at a step's end.
         """
+        self._learn = Graphed(self._learn_from, task.warn) if self.device.type == "cuda" else self._learn_from
         try:
             self._run(task, budget, on_look)
         finally:
@@ -96,9 +101,10 @@ class FittingLoop:
         last = time.perf_counter()
         loss = math.nan
         while (share := self._share(budget)) < 1.0:
-            for group in self.optimiser.param_groups:
-                group["lr"] = self._rate(share)
-            loss = self._step()
+            self._set_rate(self._rate(share))
+            shown = self._step()
+            if self.device.type != "cuda" or progress.step % _LOSS_EVERY == 0:
+                loss = float(shown)
             now = time.perf_counter()
             progress.seconds, last = progress.seconds + now - last, now
             progress.step += 1
@@ -128,26 +134,40 @@ class FittingLoop:
         told = told.to(torch.bfloat16 if self.half else torch.float32, memory_format=torch.channels_last)
         return Batch((told, *rest), batch.sharp)
 
-    def _step(self) -> float:
+    def _step(self) -> Tensor:
+        """One step; its loss, a scalar on the device."""
         batch = self.batches.draw()
-        height, width = batch.sharp.shape[2:]
         try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                restored = self.network.restored(*batch.inputs)[:, :, :height, :width]  # type: ignore[operator]
-                loss = self.recipe.loss(restored, batch.sharp)
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            loss = self._learn(batch)
         except torch.OutOfMemoryError as problem:
             raise OutOfMemory(
                 f"fitting ran out of memory on {self.device}",
                 hint="--device cpu, or in Python smaller FitSettings.crop and batch",
             ) from problem
-        torch.nn.utils.clip_grad_norm_([n for n, _ in self._fitted], _CLIP_NORM)
-        self.optimiser.step()
         keep = min(0.995, (1 + self.progress.step) / (10 + self.progress.step))
         with torch.no_grad():
             torch._foreach_lerp_([m for _, m in self._fitted], [n.detach() for n, _ in self._fitted], 1 - keep)
-        return float(loss.detach())
+        return loss
+
+    def _learn_from(self, batch: Batch) -> Tensor:
+        """Forward, backward and the optimiser's step: what a CUDA graph holds, so that nothing here may wait for it."""
+        height, width = batch.sharp.shape[2:]
+        # Each weight is used once a step: a cache of their halves would only be in the way of a graph.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half, cache_enabled=False):
+            restored = self.network.restored(*batch.inputs)[:, :, :height, :width]  # type: ignore[operator]
+            loss = self.recipe.loss(restored, batch.sharp)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([n for n, _ in self._fitted], _CLIP_NORM)
+        self.optimiser.step()
+        return loss.detach()
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def _look(self) -> None:
         """Measure the running mean on the held-out pairs, and keep it if it is the best so far."""

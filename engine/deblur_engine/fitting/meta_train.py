@@ -30,6 +30,7 @@ from ..task import Task
 from .ahead import Source
 from .checkpoint import checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
 from .fit_clip import check_clip, check_output, split, torch_device
+from .loop import computes_in_bf16
 from .pairs import sharp_targets
 from .recipes import Recipe, recipe_of, twin
 from .warm_start import learned, load_learned, save_warm_start
@@ -124,6 +125,7 @@ class _MetaTraining:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe.start(self.network)
         self.worker = twin(self.network)
+        self.half = computes_in_bf16(device)
         self.pairs = [
             (w, n) for w, n in zip(self.worker.parameters(), self.network.parameters(), strict=True) if n.requires_grad
         ]
@@ -235,7 +237,7 @@ class _MetaTraining:
     def _gradient(self, source: Source) -> float:
         batch = source.draw()
         try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 loss = self.recipe.loss(self.worker(*batch.inputs), batch.sharp)
             self.worker.zero_grad(set_to_none=True)
             loss.backward()

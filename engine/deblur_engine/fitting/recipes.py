@@ -64,7 +64,9 @@ def _reference_blend(settings: FitSettings, device: torch.device) -> Recipe:
     count, seed = int(settings.pairs or 1), settings.seed
 
     def optimiser(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(parameters, rate, betas=(0.9, 0.95), weight_decay=1e-4, fused=True)
+        graphs = device.type == "cuda"  # which see the rate in memory only
+        at = torch.tensor(rate, device=device) if graphs else rate
+        return torch.optim.AdamW(parameters, at, betas=(0.9, 0.95), weight_decay=1e-4, fused=True, capturable=graphs)
 
     return Recipe(
         settings,
@@ -86,7 +88,9 @@ def _paper(settings: FitSettings, device: torch.device) -> Recipe:
     count, seed = int(settings.pairs or 1), settings.seed
 
     def optimiser(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, rate, fused=True)
+        graphs = device.type == "cuda"
+        at = torch.tensor(rate, device=device) if graphs else rate
+        return torch.optim.Adam(parameters, at, fused=True, capturable=graphs)
 
     return Recipe(
         settings,
