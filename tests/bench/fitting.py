@@ -93,6 +93,7 @@ def our_loop(
 ) -> FittingLoop:
     loop = FittingLoop(pairs, HeldOut(pairs[:1]), settings, device, recipe=recipe)
     loop.half = half
+    loop.use_graph(print)
     return loop
 
 
@@ -136,7 +137,7 @@ def main() -> None:
     if native:
         loops["ours, float32"] = our_loop(settings, recipe, pairs, device, half=False)
     for loop in loops.values():
-        timed(loop, 1, device)
+        timed(loop, 4 if device.type == "cuda" else 1, device)  # past the capture of a graph
     rounds = [{name: timed(loop, options.steps, device) for name, loop in loops.items()} for _ in range(options.rounds)]
     print(
         f"{options.recipe}, batch {settings.batch} x {settings.crop}², {device}, {options.threads} threads, torch "

@@ -83,13 +83,17 @@ class FittingLoop:
         load_learned(self.mean, learned(self.network))
         load_learned(self.best, learned(self.network))
 
+    def use_graph(self, warn: Callable[[str], None]) -> None:
+        """On a GPU, replay the steps that follow as a CUDA graph; ``warn`` is told if that cannot be."""
+        self._learn = Graphed(self._learn_from, warn) if self.device.type == "cuda" else self._learn_from
+
     def run(self, task: Task, budget: float, on_look: Callable[[], None] | None = None) -> None:
         """Step until the settings' steps or ``budget`` seconds (of this run and those before) are used up.
 
         ``on_look`` is called each time the held-out pairs have been looked at (to save a checkpoint). Raises
         ``Cancelled`` at a step's end.
         """
-        self._learn = Graphed(self._learn_from, task.warn) if self.device.type == "cuda" else self._learn_from
+        self.use_graph(task.warn)
         try:
             self._run(task, budget, on_look)
         finally:
