@@ -67,7 +67,7 @@ def test_both_formats_give_the_same_network(plain: Vgg, tmp_path: Path, old: boo
 
 def test_red_stays_red(plain: Vgg, tmp_path: Path) -> None:
     """Channels that changed places would give other features."""
-    picture = torch.rand(1, 3, 32, 32)
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     assert not torch.allclose(plain(picture)[0], plain(picture.flip(1))[0], atol=1e-3)
 
 
