@@ -88,6 +88,8 @@ class FitSettings:
             raise UsageError(f"preset {self.preset!r} is unknown", hint="one of " + ", ".join(PRESETS))
         if self.recipe not in RECIPES:
             raise UsageError(f"recipe {self.recipe!r} is unknown", hint="one of " + ", ".join(RECIPES))
+        if self.vgg is not None and self.recipe != "paper":
+            raise UsageError("VGG weights are given, which only the paper's recipe takes", hint="--recipe paper")
         preset = {**PRESETS[self.preset], **RECIPES[self.recipe]}
         filled = {name: value for name, value in preset.items() if getattr(self, name) is None}
         settings = replace(self, **filled)  # type: ignore[arg-type]

@@ -159,6 +159,8 @@ def test_what_cannot_be_meant_is_said_at_once(clips: list[Clip], tmp_path: Path)
             meta_train(clips, tmp_path / "w.safetensors", settings=replace(QUICK, **changes))  # type: ignore[arg-type]
     with pytest.raises(UsageError):
         meta_train([], tmp_path / "w.safetensors", settings=QUICK)
+    with pytest.raises(UsageError, match="only the paper's recipe"):
+        FitSettings(vgg="v.mat").resolved()
     with pytest.raises(UsageError, match="recipe"):
         FitSettings(recipe="other").resolved()  # type: ignore[arg-type]
     assert isinstance(MetaResult(there, (), 0, 0.0, 0.0).path, Path)

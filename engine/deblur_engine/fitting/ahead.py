@@ -72,7 +72,7 @@ class Ahead(Generic[T]):
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "batches")
             # The thread is one of those that torch may use, and the step has the others. With all of them a step took
-            # three times the processor time on two busy cores: oneDNN's threads wait for each other spinning. Part of
+            # three times the processor time on two busy cores: oneDNN's threads seem to spin as they wait. Part of
             # this setting is a thread's own and part the process's, so the order matters.
             self._threads = torch.get_num_threads()
             self._pool.submit(torch.set_num_threads, 1).result()

@@ -196,6 +196,9 @@ class FittingLoop:
         load_learned(self.mean, state["mean"])
         load_learned(self.best, state["best"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):  # a graph would not see one in the host's memory change
+                group["lr"] = group["lr"].to(self.device)
         self.batches.restore(state["batches"])
         self.progress = Progress(**state["progress"])
 
