@@ -14,8 +14,8 @@ export OMP_WAIT_POLICY := PASSIVE
 NATIVE := CMakeLists.txt setup.py pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/* ofx_bridge/*)
 CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/*/*.h csrc/*/*.cpp csrc/*/*.cu tests/cpp/*.cpp tests/cpp/*.h \
   ofx_bridge/*.h ofx_bridge/*.cpp tests/ofx/host/*.h tests/ofx/host/*.cpp)
-BENCHES := $(wildcard tests/bench/ops.py tests/bench/roundtrip.py tests/bench/render.py tests/bench/timeline.py \
-  tests/bench/quality.py)
+BENCHES := $(wildcard tests/bench/ops.py tests/bench/roundtrip.py tests/bench/render.py tests/bench/fitting.py \
+  tests/bench/timeline.py tests/bench/quality.py)
 
 .PHONY: help demo test lint bench gpu sanitize sanitize-ofx clean
 
@@ -62,6 +62,7 @@ gpu: $(READY)
 	  done; \
 	else echo "compute-sanitizer was not found (it comes with the CUDA toolkit): memcheck and racecheck left out"; fi
 	$(BIN)/python tests/bench/gpu.py
+	$(BIN)/python tests/bench/fitting.py --device cuda --steps 50
 
 sanitize:
 	cmake -S . -B build/sanitize -DDEBLUR_PYTHON=OFF -DDEBLUR_OFX=OFF -DDEBLUR_CPP_TESTS=ON -DDEBLUR_SANITIZE=ON -DDEBLUR_CUDA=0 \

@@ -29,6 +29,12 @@ def test_a_fit_is_bounded_by_its_minutes_and_grows_with_its_settings(make_clip, 
     assert files(tmp_path) == ["a.mp4"]
 
 
+def test_the_papers_recipe_takes_more(make_clip):
+    clip = make_clip("a.mp4")
+    own, paper = (forecast_fit(clip, settings=FitSettings(recipe=name)) for name in ("reference-blend", "paper"))
+    assert paper.memory_bytes > own.memory_bytes + (300 << 20) and paper.disk_bytes > own.disk_bytes + (40 << 20)
+
+
 def test_a_render_is_timed_on_a_frame_and_writes_nothing(make_clip, workshop, tmp_path):
     clip = make_clip("a.mp4")
     workshop.fit(clip, tmp_path / "a.deblur.onnx", settings=FitSettings(), task=SimpleNamespace(report=lambda *_: None))

@@ -13,7 +13,7 @@ from deblur_engine import __version__
 from deblur_engine.cli.exit_codes import MEANING
 from deblur_engine.errors import ExitCode
 
-VERBS = ["probe", "fit", "render", "run", "batch", "export", "serve", "plugin", "doctor"]
+VERBS = ["probe", "fit", "render", "run", "batch", "export", "meta-train", "serve", "plugin", "doctor"]
 
 
 def test_the_verbs_are_those_that_exist(run):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from deblur_engine.errors import BadInput, OutputError
+from deblur_engine.errors import ModelError, OutputError
 from deblur_engine.fitting.checkpoint import checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
 from deblur_engine.fitting.held_out import HeldOut, psnr
 from deblur_engine.fitting.network import DeblurNet
@@ -160,7 +160,7 @@ def test_weights_come_back_as_they_were_saved(tmp_path: Path) -> None:
 
 def test_weights_of_another_width_do_not_fit(tmp_path: Path) -> None:
     save_warm_start(DeblurNet(4), tmp_path / "w.safetensors")
-    with pytest.raises(BadInput, match="of another network"):
+    with pytest.raises(ModelError, match="of another network"):
         load_warm_start(DeblurNet(8), tmp_path / "w.safetensors")
     network = DeblurNet(4)  # of a width that the package's own are not
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -169,7 +169,7 @@ def test_weights_of_another_width_do_not_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["absent", "empty", "text", "truncated", "folder", "header"])
-def test_damaged_weights_are_bad_input(tmp_path: Path, harm: str) -> None:
+def test_damaged_weights_are_refused(tmp_path: Path, harm: str) -> None:
     path = tmp_path / "w.safetensors"
     save_warm_start(DeblurNet(4), path)
     data = path.read_bytes()
@@ -184,7 +184,7 @@ def test_damaged_weights_are_bad_input(tmp_path: Path, harm: str) -> None:
             "header": b"\xff" * 8 + data,
         }
         path.write_bytes(parts[harm])
-    with pytest.raises(BadInput, match=r"w\.safetensors"):
+    with pytest.raises(ModelError, match=r"w\.safetensors"):
         load_warm_start(DeblurNet(4), path)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from .. import __version__
 from ..errors import ModelError
@@ -108,10 +108,22 @@ def _trace(module: torch.nn.Module) -> onnx.ModelProto:
     for node in model.graph.node:
         node.doc_string = ""  # source paths of the machine that fitted it
     _free_splits(model)
+    _declare_inputs(model)
     # The tracer may lose track of what is known: three channels, and the frame's own size.
     restored = model.graph.output[0].type.tensor_type.shape
     restored.CopyFrom(next(value for value in model.graph.input if value.name == "frame").type.tensor_type.shape)
     return model
+
+
+def _declare_inputs(model: onnx.ModelProto) -> None:
+    """Give the graph all of ``INPUTS``: the exporter drops those that the network does not look at."""
+    known = {value.name: value for value in model.graph.input}
+    inputs = [
+        known.get(name) or helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", count, "height", "width"])
+        for name, count in INPUTS.items()
+    ]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
 
 
 def _free_splits(model: onnx.ModelProto) -> None:

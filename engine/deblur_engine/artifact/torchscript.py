@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +31,20 @@ def to_torchscript(
 ) -> Path:
     """Write the model as TorchScript with the same inputs and one output; returns its path.
 
-    The network's code is not in the ONNX file: ``network(metadata)`` builds it anew (default: ``DeblurNet`` of the
-    width that the recipe names), and the weights are taken from the file by name. Raises ``ModelError``, and writes
-    nothing, unless the result agrees with the ONNX file to 1e-4.
+    The network's code is not in the ONNX file: ``network(metadata)`` builds it anew (default: the recipe's own, of the
+    width that it names), and the weights are taken from the file by name. Raises ``ModelError``, and writes nothing,
+    unless the result agrees with the ONNX file to 1e-4.
     """
     path = Path(path)
     check_free(path, overwrite)
     if artifact.metadata.precision != "fp32" or artifact.metadata.fixed_size:
         raise UsageError(f"{artifact.path} is an export itself", hint="export TorchScript from the CLIP.deblur.onnx")
-    module = (network or _deblur_net)(artifact.metadata)
     model = onnx.ModelProto.FromString(artifact.model_bytes)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:  # the exporter keeps weights that are equal (zero biases) but once
         if node.op_type == "Identity" and node.input[0] in weights:
             weights[node.output[0]] = weights[node.input[0]]
+    module = network(artifact.metadata) if network else _fitted(artifact.metadata, weights)
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in weights]
     if missing:
@@ -78,10 +78,21 @@ def to_torchscript(
     return write_whole(path, buffer.getvalue(), overwrite=overwrite)
 
 
-def _deblur_net(metadata: ModelMetadata) -> torch.nn.Module:
-    from ..fitting.network import DeblurNet  # artifact comes before fitting: only this one export looks back
+def _fitted(metadata: ModelMetadata, weights: Mapping[str, onnx.TensorProto]) -> torch.nn.Module:
+    # Artifact comes before fitting: only this one export looks back.
+    from ..fitting.network import DeblurNet
+    from ..fitting.paper.network import HypercolumnNet
+    from ..fitting.paper.vgg import BLOCKS, Vgg
 
     width = metadata.recipe.get("width")
     if not isinstance(width, int) or not 1 <= width <= 1024:
         raise ModelError(f"the model's recipe names no network width (it says {width!r:.40})")
-    return DeblurNet(width)
+    if metadata.recipe.get("name") != "paper":
+        return DeblurNet(width)
+    shapes = [list(weights[name].dims) for n in range(sum(BLOCKS)) if (name := _VGG.format(n)) in weights]
+    if len(shapes) != sum(BLOCKS) or not all(len(dims) == 4 and max(dims) <= 1024 for dims in shapes):
+        raise ModelError("the model's recipe is the paper's, but its VGG weights are not")
+    return HypercolumnNet(Vgg([(torch.zeros(dims), torch.zeros(dims[0])) for dims in shapes], (0.0, 0.0, 0.0)), width)
+
+
+_VGG = "vgg.convolutions.{}.weight"

@@ -34,6 +34,9 @@ _ALIGN_BYTES_PER_PIXEL = 400
 _CROP_BYTES_PER_PIXEL = 1000  # activations and gradients, and as much again for each 33 channels of the network
 _CROP_BYTES_PER_PIXEL_AND_CHANNEL = 30
 _WEIGHTS_PER_SQUARED_WIDTH = 840
+_PAPER_CROP_BYTES_PER_PIXEL = 14_000  # of the paper's recipe: VGG's features, twice, and gradients
+_PAPER_WEIGHTS_PER_SQUARED_WIDTH = 90
+_VGG_READ_BYTES, _VGG_KEPT_BYTES = 600 << 20, 62 << 20  # its file, of which the model keeps the convolutions
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def forecast_fit(clip: str | Path, out: str | Path | None = None, *, settings: F
     """What ``fit`` would take; opens the clip and decodes nothing. Raises ``BadInput`` for a bad clip."""
     settings = (settings or FitSettings()).resolved()
     assert settings.minutes is not None and settings.pairs is not None and settings.width is not None
+    assert settings.batch is not None and settings.crop is not None
+    paper = settings.recipe == "paper"
     target = Path(out) if out is not None else default_model_path(clip)
     with open_clip(clip, frames=settings.frames) as opened:
         pixels = opened.info.width * opened.info.height
@@ -68,15 +73,15 @@ def forecast_fit(clip: str | Path, out: str | Path | None = None, *, settings: F
     pairs = settings.pairs * min(pixels, _PAIR_PIXELS) * _PAIR_BYTES_PER_PIXEL
     making = pixels * (12 * min(count, _FRAMES_DECODED) + _ALIGN_BYTES_PER_PIXEL)
     per_pixel = _CROP_BYTES_PER_PIXEL + _CROP_BYTES_PER_PIXEL_AND_CHANNEL * settings.width
-    training = settings.batch * settings.crop**2 * per_pixel
-    weights = 4 * _WEIGHTS_PER_SQUARED_WIDTH * settings.width**2
+    training = settings.batch * settings.crop**2 * (_PAPER_CROP_BYTES_PER_PIXEL if paper else per_pixel)
+    weights = 4 * settings.width**2 * (_PAPER_WEIGHTS_PER_SQUARED_WIDTH if paper else _WEIGHTS_PER_SQUARED_WIDTH)
     return _checked(
         Forecast(
             seconds=60.0 * settings.minutes,
             at_most=True,
-            memory_bytes=_BASE_BYTES + pairs + max(making, training),
+            memory_bytes=_BASE_BYTES + pairs + max(making, training, _VGG_READ_BYTES if paper else 0),
             # The model with its analysis, and the checkpoint: weights, their mean, the best, and two moments of each.
-            disk_bytes=6 * weights + count * 4096,
+            disk_bytes=6 * weights + (_VGG_KEPT_BYTES if paper else 0) + count * 4096,
             free_bytes=_free(target),
             outputs=(target,),
         )

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from .. import __version__
 from ..errors import DeblurError, ExitCode, UsageError, deliberate
-from . import batch, doctor, export, fit, plugin, probe, render, run, serve
+from . import batch, doctor, export, fit, meta_train, plugin, probe, render, run, serve
 from .helping import VerbHelp, VerbsHelp
 from .jsonable import dumps
 from .session import fault, report_error
@@ -35,6 +35,7 @@ _VERBS = (
     run.run,
     batch.batch,
     export.export,
+    meta_train.meta_train,
     serve.serve,
     plugin.plugin,
     doctor.doctor,

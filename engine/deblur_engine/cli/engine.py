@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..artifact.variants import to_fixed_size as to_fixed_size
     from ..artifact.variants import to_flame_json as to_flame_json
     from ..artifact.variants import to_fp16 as to_fp16
+    from ..batch import find_clips as find_clips
     from ..batch import forecast_batch as forecast_batch
     from ..batch import forecast_fit as forecast_fit
     from ..batch import forecast_render as forecast_render
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..batch import run_clip as run_clip
     from ..doctor import examine as examine
     from ..fitting import fit as fit
+    from ..fitting import meta_train as meta_train
     from ..hosts import install_plugin as install_plugin
     from ..hosts import plugin_status as plugin_status
     from ..hosts import remove_plugin as remove_plugin
@@ -39,6 +41,7 @@ _HOME = {
     "to_fixed_size": "artifact.variants",
     "to_flame_json": "artifact.variants",
     "to_fp16": "artifact.variants",
+    "find_clips": "batch",
     "forecast_batch": "batch",
     "forecast_fit": "batch",
     "forecast_render": "batch",
@@ -47,6 +50,7 @@ _HOME = {
     "run_clip": "batch",
     "examine": "doctor",
     "fit": "fitting",
+    "meta_train": "fitting",
     "install_plugin": "hosts",
     "remove_plugin": "hosts",
     "plugin_status": "hosts",

@@ -17,7 +17,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.CANCELLED: "stopped by Ctrl-C or SIGTERM",
     ExitCode.MISSING_DEVICE: "the device asked for is not there",
     ExitCode.OUTPUT: "the result cannot be written: it exists, the folder is read-only, the disk is full",
-    ExitCode.MODEL: "a model file that is damaged, not ours, or of a newer version",
+    ExitCode.MODEL: "a model or weights file that is missing, damaged, not ours, or of a newer version",
 }
 
 

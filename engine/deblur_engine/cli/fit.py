@@ -13,6 +13,7 @@ def fit(
     clip: options.Clip,
     out: options.Out = None,
     preset: options.PresetName = "standard",
+    recipe: options.RecipeName = "reference-blend",
     minutes: options.Minutes = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -20,6 +21,8 @@ def fit(
     frames: options.Frames = None,
     references: options.References = 4,
     keep_references: options.KeepReferences = False,
+    init: options.Init = None,
+    vgg: options.Vgg = None,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -34,6 +37,7 @@ def fit(
       deblur-engine fit clip.mov
       deblur-engine fit clip.mov --preset draft
       deblur-engine fit clip.mov --minutes 30 --device cuda:1 -o models/clip.deblur.onnx
+      deblur-engine fit clip.mov --recipe paper --vgg vgg19-dcbb9e9d.pth
       deblur-engine fit clip.mov --dry-run
 
     Prints the model's path. Ctrl-C keeps what was fitted so far; the same command resumes.
@@ -50,6 +54,9 @@ def fit(
             frames=frames,
             references=references,
             keep_references=keep_references,
+            recipe=recipe,
+            init=init,
+            vgg=vgg,
         )
         if dry_run:
             showing.forecast(session, engine.forecast_fit(clip, out, settings=settings))

@@ -21,6 +21,7 @@ __all__ = [
     "DryRun",
     "Farm",
     "Frames",
+    "Init",
     "Json",
     "JsonEvents",
     "KeepReferences",
@@ -29,12 +30,14 @@ __all__ = [
     "Out",
     "PresetName",
     "Quiet",
+    "RecipeName",
     "References",
     "Seed",
     "Strength",
     "Threads",
     "Tile",
     "UseReferences",
+    "Vgg",
     "Yes",
     "fit_settings",
     "frame_range",
@@ -69,6 +72,17 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Do nothing; estimate ti
 
 PresetName = Annotated[
     Literal["draft", "standard", "high"], typer.Option("--preset", help="How much work the fit may be.")
+]
+RecipeName = Annotated[
+    Literal["reference-blend", "paper"],
+    typer.Option("--recipe", help="How to fit: this program's own way, or that of Ren, Qian and Chen (2020)."),
+]
+Init = Annotated[
+    str | None, typer.Option("--init", metavar="FILE", help="Weights to start from, as meta-train writes them.")
+]
+Vgg = Annotated[
+    str | None,
+    typer.Option("--vgg", metavar="FILE", help="VGG-19's weights, for --recipe paper: vgg19-dcbb9e9d.pth or a .mat."),
 ]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", metavar="M", help="Upper bound on the fit's time; the preset's if left.")
@@ -115,6 +129,9 @@ def fit_settings(
     frames: str | None,
     references: int,
     keep_references: bool = False,
+    recipe: Literal["reference-blend", "paper"] = "reference-blend",
+    init: str | None = None,
+    vgg: str | None = None,
 ) -> FitSettings:
     """The options of a fit as settings; raises ``UsageError`` for one that cannot be meant."""
     settings = FitSettings(
@@ -126,6 +143,9 @@ def fit_settings(
         frames=frame_range(frames),
         references=references,
         keep_references=keep_references,
+        recipe=recipe,
+        init=init,
+        vgg=vgg,
     )
     settings.resolved()  # refuses values outside the legal ranges
     return settings

@@ -17,6 +17,7 @@ SHARES: dict[str, Mapping[str, float]] = {
     "run": {"analyse": 0.03, "expose": 0.01, "pairs": 0.18, "fit": 0.57, "export": 0.01, "render": 0.20},
 }
 SHARES["batch"] = SHARES["run"]
+SHARES["meta-train"] = {"analyse": 0.05, "expose": 0.03, "pairs": 0.12, "meta-train": 0.8}
 """About how much of a command's time each stage takes, in the order in which they come."""
 
 

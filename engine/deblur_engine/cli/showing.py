@@ -18,7 +18,7 @@ from .session import Session
 if TYPE_CHECKING:
     from ..batch import BatchResult, ClipOutcome, ClipRun, Forecast
     from ..doctor import Report
-    from ..fitting import FitResult
+    from ..fitting import FitResult, MetaResult
     from ..hosts import Change, State
     from ..rendering import RenderResult
 
@@ -30,6 +30,8 @@ __all__ = [
     "fit_data",
     "fit_summary",
     "forecast",
+    "meta_data",
+    "meta_summary",
     "outcome_line",
     "plugin_changes",
     "plugin_state",
@@ -85,6 +87,27 @@ def fit_summary(fitted: FitResult) -> list[str]:
     return [
         f"wrote {fitted.path} ({size}), fitted on {device} in {wording.duration(fitted.seconds)}",
         *([f"on held-out sharp patches: {figures}"] if figures else []),
+    ]
+
+
+def meta_data(trained: MetaResult) -> dict[str, Any]:
+    """A meta-training for machines."""
+    return {
+        "weights": trained.path,
+        "clips": trained.clips,
+        "steps": trained.steps,
+        "loss": trained.loss,
+        "seconds": trained.seconds,
+    }
+
+
+def meta_summary(trained: MetaResult) -> list[str]:
+    """A meta-training for people."""
+    size = wording.size(os.path.getsize(trained.path))
+    count = len(trained.clips)
+    return [
+        f"wrote {trained.path} ({size}), learned from {count} {'clip' if count == 1 else 'clips'} in {trained.steps} "
+        f"steps and {wording.duration(trained.seconds)}"
     ]
 
 

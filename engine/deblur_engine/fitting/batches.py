@@ -70,7 +70,7 @@ class Batches:
             confidence * with_reference,
             motion * with_motion * way.view(-1, 1, 1, 1),
         )
-        return Batch(tuple(given.contiguous(memory_format=torch.channels_last) for given in inputs), sharp)
+        return Batch(inputs, sharp)
 
     def _place(self, index: int, height: int, width: int) -> tuple[int, int]:
         """The top left corner of a crop of a pair."""

@@ -26,14 +26,15 @@ from ..task import Task
 from .checkpoint import checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
 from .held_out import HeldOut
 from .loop import FittingLoop
-from .pairs import Pair, make_pairs
-from .warm_start import load_warm_start
+from .pairs import Pair
+from .recipes import recipe_of
 
-__all__ = ["FitResult", "fit", "torch_device"]
+__all__ = ["FitResult", "check_clip", "check_output", "fit", "split", "torch_device"]
 
 _SMALLEST = 32  # pixels, the shortest side that a network can be fitted to
 _HELD_OUT = 6  # every so many of the target frames is held out
-_EXPORT_SECONDS = 15.0  # of the time allowed, kept back for what comes after the steps
+# Of the time allowed, kept back for what comes after the steps: how far a network looks is measured, and VGG looks far.
+_EXPORT_SECONDS = {"reference-blend": 15.0, "paper": 40.0}
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,10 @@ def fit(
     ``resume`` goes on. The same seed on the same device gives the same file as long as the settings' ``steps``, not
     its ``minutes``, end the fit.
 
-    Raises ``BadInput``, ``NoBenefit`` (no sharp frames, nothing blurry, or nothing gained on held-out pairs),
-    ``OutputError`` (``out`` exists and ``overwrite`` is not set, or cannot be written), ``MissingDevice``,
-    ``OutOfMemory``, ``UsageError`` or ``Cancelled``.
+    Raises ``BadInput``, ``ModelError`` (weights that are named or needed are missing or damaged), ``NoBenefit`` (no
+    sharp frames, nothing blurry, or nothing gained on held-out pairs), ``OutputError`` (``out`` exists and
+    ``overwrite`` is not set, or cannot be written), ``MissingDevice``, ``OutOfMemory``, ``UsageError`` or
+    ``Cancelled``.
     """
     started = time.perf_counter()
     settings = (settings or FitSettings()).resolved()
@@ -92,14 +94,18 @@ def _fit(
     started: float,
 ) -> FitResult:
     path = Path(out) if out is not None else default_model_path(clip.info.path)
-    _check_output(path, overwrite)
-    _check_clip(clip)
+    check_output(path, overwrite)
+    check_clip(clip)
+    recipe = recipe_of(settings, device)
+    if settings.init is not None:
+        recipe.start(recipe.network())  # weights that do not fit are said before any work
     mark = fingerprint(clip)
     checkpoint = checkpoint_path(path)
     identity = {
         "fingerprint": mark,
         "engine": __version__,  # another version's network or analysis may be of another form
-        **{k: str(v) for k, v in asdict(settings).items() if k not in ("minutes", "threads")},
+        **recipe.about,
+        **{k: str(v) for k, v in asdict(settings).items() if k not in ("minutes", "threads", "vgg")},
     }
     kept = load_checkpoint(checkpoint, identity, task) if resume else None
     analysis = Analysis.from_bytes(kept[0]) if kept else analyse(clip, references=settings.references, task=task)
@@ -107,11 +113,10 @@ def _fit(
         task.warn(note)
     transfer = transfer_name(clip.info.colour)
     aligner = Aligner(analysis, transfer=transfer, threads=settings.threads)
-    pairs = list(make_pairs(clip, analysis, aligner, int(settings.pairs or 1), settings.seed, task))
-    training, watching = split(pairs)
+    training, watching = split(list(recipe.pairs(clip, analysis, aligner, task)))
     held_out = HeldOut(watching)
-    loop = FittingLoop(training, held_out, settings, device)
-    warm = load_warm_start(loop.network)
+    loop = FittingLoop(training, held_out, settings, device, recipe=recipe, colour=clip.info.colour)
+    warm = recipe.start(loop.network)
     loop.start_from_network()
     if kept:
         loop.restore(kept[1])
@@ -121,7 +126,7 @@ def _fit(
         save_checkpoint(checkpoint, identity, analysis.to_bytes(), loop.state())
 
     # Time that resumed steps took before counts; what was spent on analysis and pairs counts anew each time.
-    budget = float(settings.minutes or 1) * 60 - (time.perf_counter() - started) - _EXPORT_SECONDS
+    budget = float(settings.minutes or 1) * 60 - (time.perf_counter() - started) - _EXPORT_SECONDS[settings.recipe]
     try:
         loop.run(task, max(1.0, budget), save)
     except Cancelled:
@@ -176,7 +181,7 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _check_output(path: Path, overwrite: bool) -> None:
+def check_output(path: Path, overwrite: bool) -> None:
     """Say now, not after the work, that the result could not be written."""
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists", hint="-y to overwrite it")
@@ -186,7 +191,7 @@ def _check_output(path: Path, overwrite: bool) -> None:
         raise OutputError(f"the folder {path.parent} cannot be written to", hint="--out to write elsewhere")
 
 
-def _check_clip(clip: Clip) -> None:
+def check_clip(clip: Clip) -> None:
     info = clip.info
     if min(info.width, info.height) < _SMALLEST:
         raise BadInput(
@@ -212,7 +217,7 @@ def _judged(
     """The metadata of the better of network and blend; raises ``NoBenefit`` where neither beats the input."""
     figures: dict[str, Any] = dict(held_out.figures(loop.best, loop.device))
     kept = "network"
-    if figures["psnr"] < figures["blend_psnr"]:
+    if loop.recipe.has_blend and figures["psnr"] < figures["blend_psnr"]:
         task.warn("on held-out frames the network did not beat the plain blend, so the blend is kept")
         loop.best.keep_blend()
         kept = "blend"
@@ -227,9 +232,11 @@ def _judged(
     info = clip.info
     used = sorted({j for i in np.flatnonzero(analysis.blurry) for j in analysis.references_for(int(i))})
     recipe = {
-        **asdict(replace(settings, frames=None)),
+        **{name: value for name, value in asdict(replace(settings, frames=None)).items() if name != "recipe"},
+        # Of files, their names only: folders are nobody else's business.
+        **{name: Path(given).name for name in ("init", "vgg") if (given := getattr(settings, name))},
         "frames": None if settings.frames is None else str(settings.frames),
-        "name": "reference-blend",
+        "name": settings.recipe,
         "steps_done": loop.progress.step,
         "best_step": loop.progress.best_step,
         "warm_start": warm,

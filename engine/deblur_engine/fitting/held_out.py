@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 
 from ..artifact.schema import INPUTS
-from .network import DeblurNet
 from .pairs import Pair
 
 __all__ = ["HeldOut"]
@@ -30,7 +29,7 @@ class HeldOut:
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self._pieces = [_piece(pair) for pair in pairs if pair.blurred] or [_piece(pair) for pair in pairs]
 
-    def gain(self, network: DeblurNet, device: torch.device) -> float:
+    def gain(self, network: torch.nn.Module, device: torch.device) -> float:
         """Mean over the blurred pairs of PSNR gained over the input, dB, as rendering would use the network."""
         return float(
             np.mean(
@@ -41,7 +40,7 @@ class HeldOut:
             )
         )
 
-    def figures(self, network: DeblurNet, device: torch.device) -> dict[str, float]:
+    def figures(self, network: torch.nn.Module, device: torch.device) -> dict[str, float]:
         """Mean PSNR over the held-out pairs of the input, of the plain blend and of the network, dB."""
         rows = []
         for p, restored in self._restored(network, device):
@@ -52,7 +51,7 @@ class HeldOut:
         means = np.mean(rows, axis=0)
         return {name: round(float(v), 3) for name, v in zip(("input_psnr", "blend_psnr", "psnr"), means, strict=True)}
 
-    def trust(self, network: DeblurNet, device: torch.device) -> tuple[tuple[float, float], ...]:
+    def trust(self, network: torch.nn.Module, device: torch.device) -> tuple[tuple[float, float], ...]:
         """(blur length in pixels, factor 0..1): how much of the network's change is worth taking at each length.
 
         The factor that leaves the least squared error is <change, true change> / <change, change>; it falls to 0
@@ -80,7 +79,7 @@ class HeldOut:
             factors = np.interp(_LENGTHS, np.asarray(_LENGTHS)[seen], factors[seen])
         return tuple((length, round(float(factor), 4)) for length, factor in zip(_LENGTHS, factors, strict=True))
 
-    def _restored(self, network: DeblurNet, device: torch.device) -> list[tuple[dict[str, Array], Array]]:
+    def _restored(self, network: torch.nn.Module, device: torch.device) -> list[tuple[dict[str, Array], Array]]:
         result = []
         with torch.no_grad():
             for p in self._pieces:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -11,21 +10,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import OutOfMemory
+from ..media import ColourTags
 from ..settings import FitSettings
 from ..task import Task
-from .batches import Batches
+from .ahead import Ahead
+from .batches import Batch
+from .graphed import Graphed
 from .held_out import HeldOut
-from .losses import restoration_loss
-from .network import DeblurNet
 from .pairs import Pair
+from .recipes import Recipe, recipe_of, twin
+from .warm_start import learned, load_learned
 
-__all__ = ["FittingLoop", "Progress"]
+__all__ = ["FittingLoop", "Progress", "computes_in_bf16"]
 
 _WARM_UP = 40  # steps over which the learning rate rises
 _LOOKS = 12  # at the held-out pairs, over the whole fit
 _CLIP_NORM = 0.5
+_LOSS_EVERY = 8  # steps after which a GPU is waited for to show the loss
 
 
 @dataclass
@@ -40,31 +44,48 @@ class Progress:
 
 
 class FittingLoop:
-    """Fits ``DeblurNet`` to pairs. ``run`` may be called again after ``restore``; ``best`` is the result."""
+    """Fits a network to pairs. ``run`` may be called again after ``restore``; ``best`` is the result.
 
-    def __init__(self, pairs: Sequence[Pair], held_out: HeldOut, settings: FitSettings, device: torch.device) -> None:
-        self.settings = settings
+    ``settings``: resolved; ``recipe``: of these settings, made if left; ``colour``: the clip's tags.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        held_out: HeldOut,
+        settings: FitSettings,
+        device: torch.device,
+        *,
+        recipe: Recipe | None = None,
+        colour: ColourTags | None = None,
+    ) -> None:
+        self.settings = settings = settings.resolved()
         self.device = device
         self.held_out = held_out
+        self.recipe = recipe or recipe_of(settings, device)
         torch.manual_seed(settings.seed)
-        self.network = DeblurNet(int(settings.width or 24)).to(device)
+        self.network = self.recipe.network()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mean = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.best = copy.deepcopy(self.mean)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(),
-            settings.learning_rate,
-            betas=(0.9, 0.95),
-            weight_decay=1e-4,
-            fused=device.type == "cuda",
-        )
-        self.batches = Batches(pairs, settings.crop, settings.batch, device, settings.seed + 1)
+        self.mean = twin(self.network).eval().requires_grad_(False)
+        self.best = twin(self.mean)
+        both = zip(self.network.parameters(), self.mean.parameters(), strict=True)
+        self._fitted = [(of_network, of_mean) for of_network, of_mean in both if of_network.requires_grad]
+        self._rate_at_most = float(settings.learning_rate or 0)
+        self.optimiser = self.recipe.optimiser([n for n, _ in self._fitted], self._rate_at_most)
+        self.half = computes_in_bf16(device)
+        source = self.recipe.batches(pairs, colour or ColourTags(), settings.seed + 1)
+        self.batches = Ahead(source, self._prepared, thread=torch.get_num_threads() > 1)
         self.progress = Progress()
+        self._learn: Callable[[Batch], Tensor] = self._learn_from
 
     def start_from_network(self) -> None:
         """Let the running mean and the best so far begin at the network's weights (a warm start)."""
-        self.mean.load_state_dict(self.network.state_dict())
-        self.best.load_state_dict(self.network.state_dict())
+        load_learned(self.mean, learned(self.network))
+        load_learned(self.best, learned(self.network))
+
+    def use_graph(self, warn: Callable[[str], None]) -> None:
+        """On a GPU, replay the steps that follow as a CUDA graph; ``warn`` is told if that cannot be."""
+        self._learn = Graphed(self._learn_from, warn) if self.device.type == "cuda" else self._learn_from
 
     def run(self, task: Task, budget: float, on_look: Callable[[], None] | None = None) -> None:
         """Step until the settings' steps or ``budget`` seconds (of this run and those before) are used up.
@@ -72,14 +93,22 @@ class FittingLoop:
         ``on_look`` is called each time the held-out pairs have been looked at (to save a checkpoint). Raises
         ``Cancelled`` at a step's end.
         """
+        self.use_graph(task.warn)
+        try:
+            self._run(task, budget, on_look)
+        finally:
+            self.batches.close()
+
+    def _run(self, task: Task, budget: float, on_look: Callable[[], None] | None) -> None:
         steps = int(self.settings.steps or 1)
         progress = self.progress
         last = time.perf_counter()
         loss = math.nan
         while (share := self._share(budget)) < 1.0:
-            for group in self.optimiser.param_groups:
-                group["lr"] = self._rate(share)
-            loss = self._step()
+            self._set_rate(self._rate(share))
+            shown = self._step()
+            if self.device.type != "cuda" or progress.step % _LOSS_EVERY == 0:
+                loss = float(shown)
             now = time.perf_counter()
             progress.seconds, last = progress.seconds + now - last, now
             progress.step += 1
@@ -100,50 +129,84 @@ class FittingLoop:
 
     def _rate(self, share: float) -> float:
         warm = min(1.0, (self.progress.step + 1) / _WARM_UP)
-        return self.settings.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+        return self._rate_at_most * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
-    def _step(self) -> float:
+    def _prepared(self, batch: Batch) -> Batch:
+        """The part of the network's work of which nothing is learned, so that it can be done ahead."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            told, *rest = self.network.told(*batch.inputs)  # type: ignore[operator]
+        told = told.to(torch.bfloat16 if self.half else torch.float32, memory_format=torch.channels_last)
+        return Batch((told, *rest), batch.sharp)
+
+    def _step(self) -> Tensor:
+        """One step; its loss, a scalar on the device."""
         batch = self.batches.draw()
         try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                restored = self.network(*batch.inputs)
-            loss = restoration_loss(restored, batch.sharp)
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            loss = self._learn(batch)
         except torch.OutOfMemoryError as problem:
             raise OutOfMemory(
                 f"fitting ran out of memory on {self.device}",
                 hint="--device cpu, or in Python smaller FitSettings.crop and batch",
             ) from problem
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM)
-        self.optimiser.step()
         keep = min(0.995, (1 + self.progress.step) / (10 + self.progress.step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.mean.parameters()), list(self.network.parameters()), 1 - keep)
-        return float(loss.detach())
+            torch._foreach_lerp_([m for _, m in self._fitted], [n.detach() for n, _ in self._fitted], 1 - keep)
+        return loss
+
+    def _learn_from(self, batch: Batch) -> Tensor:
+        """Forward, backward and the optimiser's step: what a CUDA graph holds, so that nothing here may wait for it."""
+        height, width = batch.sharp.shape[2:]
+        # Each weight is used once a step: a cache of their halves would only be in the way of a graph.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half, cache_enabled=False):
+            restored = self.network.restored(*batch.inputs)[:, :, :height, :width]  # type: ignore[operator]
+            loss = self.recipe.loss(restored, batch.sharp)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([n for n, _ in self._fitted], _CLIP_NORM)
+        self.optimiser.step()
+        return loss.detach()
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def _look(self) -> None:
         """Measure the running mean on the held-out pairs, and keep it if it is the best so far."""
         gain = self.held_out.gain(self.mean, self.device)
         if gain > self.progress.best_gain:
             self.progress.best_gain, self.progress.best_step = gain, self.progress.step
-            self.best.load_state_dict(self.mean.state_dict())
+            load_learned(self.best, learned(self.mean))
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs to go on as if nothing had happened."""
         return {
-            "network": self.network.state_dict(),
-            "mean": self.mean.state_dict(),
-            "best": self.best.state_dict(),
+            "network": learned(self.network),
+            "mean": learned(self.mean),
+            "best": learned(self.best),
             "optimiser": self.optimiser.state_dict(),
             "batches": self.batches.state(),
             "progress": self.progress.__dict__.copy(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.mean.load_state_dict(state["mean"])
-        self.best.load_state_dict(state["best"])
+        load_learned(self.network, state["network"])
+        load_learned(self.mean, state["mean"])
+        load_learned(self.best, state["best"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):  # a graph would not see one in the host's memory change
+                group["lr"] = group["lr"].to(self.device)
         self.batches.restore(state["batches"])
         self.progress = Progress(**state["progress"])
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 by itself; weights, their mean and the optimiser stay float32 anyway."""
+    if device.type == "cuda":
+        return True
+    # torch has no public name for this so far.
+    asks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(ask is not None and ask() for ask in asks)

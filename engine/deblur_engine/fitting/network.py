@@ -72,13 +72,23 @@ class DeblurNet(nn.Module):
 
     def forward(self, frame: Tensor, estimate: Tensor, reference: Tensor, confidence: Tensor, motion: Tensor) -> Tensor:
         height, width = frame.shape[2], frame.shape[3]
-        bottom, right = -height % _DIVISOR, -width % _DIVISOR
+        return self.restored(*self.told(frame, estimate, reference, confidence, motion))[:, :, :height, :width]
+
+    @staticmethod
+    def told(
+        frame: Tensor, estimate: Tensor, reference: Tensor, confidence: Tensor, motion: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The first half of ``forward``, of which nothing is learned: what the convolutions see, and the plain blend.
+
+        [N, C, h/2, w/2] and [N, 3, h, w], sides padded to a multiple of 8.
+        """
+        bottom, right = -frame.shape[2] % _DIVISOR, -frame.shape[3] % _DIVISOR
         frame, estimate, reference, confidence, motion = (
             F.pad(given, (0, right, 0, bottom), mode="replicate")
             for given in (frame, estimate, reference, confidence, motion)
         )
         blend = frame + estimate + confidence[:, :1] * (reference - estimate)
-        told = torch.cat(
+        seen = torch.cat(
             [
                 frame - 0.5,
                 estimate,
@@ -89,13 +99,16 @@ class DeblurNet(nn.Module):
             ],
             1,
         )
-        fine = self.fine(F.leaky_relu(self.stem(F.pixel_unshuffle(told, 2)), 0.1))
+        return F.pixel_unshuffle(seen, 2), blend
+
+    def restored(self, told: Tensor, blend: Tensor) -> Tensor:
+        """The second half: the restored frame [N, 3, h, w], still padded."""
+        fine = self.fine(F.leaky_relu(self.stem(told), 0.1))
         middle = self.middle(self.down2(fine))
         coarse = self.coarse(self.down3(middle))
         middle = self.middle_out(middle + F.pixel_shuffle(self.up2(coarse), 2))
         fine = self.fine_out(fine + F.pixel_shuffle(self.up1(middle), 2))
-        restored = blend + F.pixel_shuffle(self.head(fine), 2)
-        return restored[:, :, :height, :width]
+        return blend + F.pixel_shuffle(self.head(fine), 2)
 
 
 def unsigned(motion: Tensor, unit: float = _VECTOR_UNIT) -> Tensor:

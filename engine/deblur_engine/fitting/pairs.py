@@ -21,7 +21,17 @@ from ..errors import NoBenefit
 from ..media import Clip
 from ..task import Task
 
-__all__ = ["Pair", "Shutter", "as_recorded", "expose", "make_pairs", "turned"]
+__all__ = [
+    "Frames",
+    "Pair",
+    "Shutter",
+    "a_piece",
+    "as_recorded",
+    "expose",
+    "make_pairs",
+    "sharp_targets",
+    "turned",
+]
 
 Array = npt.NDArray[np.float32]
 
@@ -48,7 +58,7 @@ class Pair:
     blurred: bool  # False: shown as it was recorded, so that sharp pictures are learned to be left alone
 
 
-class _Frames:
+class Frames:
     """Pictures of a clip by number; the most recent stay decoded."""
 
     def __init__(self, clip: Clip) -> None:
@@ -67,12 +77,12 @@ class _Frames:
         return found
 
 
-def make_pairs(clip: Clip, analysis: Analysis, aligner: Aligner, count: int, seed: int, task: Task) -> Iterator[Pair]:
-    """Yield ``count`` pairs, spread over the clip's scenes; the same for the same seed.
+def sharp_targets(clip: Clip, analysis: Analysis, count: int) -> list[int]:
+    """``count`` sharp frames of scenes that have blurry ones, evenly spread; a frame comes again where there are fewer.
 
-    Raises ``NoBenefit`` if the clip has no blurry frame or no sharp one in a scene with them.
+    In the clip's order, so that decoding mostly goes forward. Raises ``NoBenefit`` if nothing is blurry, or nothing
+    sharp in a scene with blurry frames.
     """
-    rng = np.random.default_rng(seed)
     blurry = np.flatnonzero(analysis.blurry)
     if not len(blurry):
         raise NoBenefit(f"{clip.info.path.name}: no frame is blurred by its motion", hint="it needs no deblurring")
@@ -83,12 +93,20 @@ def make_pairs(clip: Clip, analysis: Analysis, aligner: Aligner, count: int, see
             f"{clip.info.path.name}: no sharp frame in the scenes with blurry ones",
             hint="fitting learns from the clip's own sharp frames; give it a longer cut of the shot",
         )
-    # In the clip's order, so that decoding mostly goes forward; a target recurs with other blur and references.
-    chosen = np.sort(
-        targets[np.arange(count) * len(targets) // count if count < len(targets) else np.arange(count) % len(targets)]
-    )
-    frames = _Frames(clip)
-    for done, target in enumerate(chosen.tolist()):
+    picked = np.arange(count) * len(targets) // count if count < len(targets) else np.arange(count) % len(targets)
+    return [int(j) for j in np.sort(targets[picked])]
+
+
+def make_pairs(clip: Clip, analysis: Analysis, aligner: Aligner, count: int, seed: int, task: Task) -> Iterator[Pair]:
+    """Yield ``count`` pairs, spread over the clip's scenes; the same for the same seed.
+
+    Raises ``NoBenefit`` if the clip has no blurry frame or no sharp one in a scene with them.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = sharp_targets(clip, analysis, count)
+    blurry = np.flatnonzero(analysis.blurry)
+    frames = Frames(clip)
+    for done, target in enumerate(chosen):
         same = [int(b) for b in blurry if analysis.scene[b] == analysis.scene[target]]
         near = sorted(same, key=lambda b: abs(b - target))[:8]
         yield _pair(frames, analysis, aligner, target, int(rng.choice(near)), rng)
@@ -96,7 +114,7 @@ def make_pairs(clip: Clip, analysis: Analysis, aligner: Aligner, count: int, see
 
 
 def _pair(
-    frames: _Frames, analysis: Analysis, aligner: Aligner, target: int, blurry: int, rng: np.random.Generator
+    frames: Frames, analysis: Analysis, aligner: Aligner, target: int, blurry: int, rng: np.random.Generator
 ) -> Pair:
     """The pair of one sharp frame, blurred as the frame ``blurry`` is."""
     around = (blurry, *analysis.neighbours(blurry))
@@ -181,17 +199,23 @@ def _misjudged(interval: Array, rng: np.random.Generator) -> Array:
     return np.ascontiguousarray(turned(interval, turn, factor) + smooth * np.float32(rng.uniform(0, 0.15) * length))
 
 
+def a_piece(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[slice, slice]:
+    """Where a frame's piece that is kept lies: anywhere in a large frame, all of a small one."""
+    height, width = shape[:2]
+    factor = min(1.0, float(np.sqrt(_PIXELS_KEPT / (height * width))))
+    h, w = max(1, int(height * factor)), max(1, int(width * factor))
+    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    return slice(y, y + h), slice(x, x + w)
+
+
 def _cut(
     frame: Array, sharp: Array, alignment: Alignment, target: int, is_blurred: bool, rng: np.random.Generator
 ) -> Pair:
     """The pair, of a piece of the frame if the frame is large."""
-    height, width = sharp.shape[:2]
-    factor = min(1.0, float(np.sqrt(_PIXELS_KEPT / (height * width))))
-    h, w = max(1, int(height * factor)), max(1, int(width * factor))
-    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    where = a_piece(sharp.shape, rng)
 
     def piece(values: Array) -> npt.NDArray[np.float16]:
-        inside = values[y : y + h, x : x + w]
+        inside = values[where]
         return (inside[..., None] if inside.ndim == 2 else inside).astype(np.float16)
 
     return Pair(
