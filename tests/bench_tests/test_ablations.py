@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from deblur_engine.analysis import Aligner, analyse
+from deblur_engine.artifact import export
 from deblur_engine.fitting import fit_clip
 from deblur_engine.fitting.losses import restoration_loss
 from deblur_engine.fitting.network import DeblurNet
@@ -86,6 +87,7 @@ def test_without_the_estimate_and_without_reblurring_alignments_differ(shot: Pan
 
 
 def test_rows_of_one_fit_share_it_and_others_share_its_pairs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "measure_context", lambda model: (32, 1.5))  # takes seconds, and is tested elsewhere
     fits, pairs = [], []
     fit, make = bench.fit, fit_clip.make_pairs
     monkeypatch.setattr(bench, "fit", lambda name, **changed: (fits.append(name), fit(name, **changed))[1])

@@ -84,7 +84,7 @@ def test_the_table_is_made_from_a_clip_of_ones_own(
     text = (tmp_path / "work" / "table.md").read_text()
     assert text.count("| pan | input |") == 1 and "unsharp mask" in text
     sheets = list((tmp_path / "work").glob("pan-seed*/sheet.png"))
-    assert len(sheets) == 2 and cv2.imread(str(sheets[0])).shape[1] == 5 * CROP[0]
+    assert len(sheets) == 2 and cv2.imread(str(sheets[0])).shape[1] == 3 * CROP[0]
 
 
 def test_what_is_finished_is_not_done_again(
@@ -205,5 +205,6 @@ def test_the_sheet_shows_each_chosen_frame_once(texture: Bytes, tmp_path: Path) 
     clip = Clip("c", [*soft, texture], [texture] * 4, [3, 3, 3, 1])
     rows = {"input": dict(enumerate(clip.blurry)), "better": {0: soft[1], 1: texture, 2: soft[2], 3: texture}}
     contact_sheet(clip, rows, "better", tmp_path / "sheet.png")
-    # Frames 0 (blurriest), 1 (best), 2 (worst change: none; median): three blocks of one line of cells.
-    assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] == 3 * (CROP[1] + 20 + 4)
+    # Frame 0 is the blurriest, 2 the median, 1 the best changed one, and one of 0 and 1 the worst: three blocks of one
+    # line of cells (input, better, truth); 2 was not touched.
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[:2] == (3 * (CROP[1] + 20 + 4), 3 * CROP[0])

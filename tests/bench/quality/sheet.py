@@ -17,7 +17,7 @@ __all__ = ["contact_sheet", "place_of_most_error"]
 
 CROP = (288, 216)  # width, height in pixels
 BAR = 20  # height of a label
-COLUMNS = 5
+COLUMNS = 6  # at most
 
 
 def contact_sheet(clip: Clip, rows: Mapping[str, Mapping[int, Bytes]], judged: str, path: Path) -> None:
@@ -36,10 +36,13 @@ def contact_sheet(clip: Clip, rows: Mapping[str, Mapping[int, Bytes]], judged: s
         ]
         shown.append((f"truth: {clip.name} {i}, {reason}", clip.sharp[i]))
         cells = [_labelled(picture[y : y + CROP[1], x : x + CROP[0]], label) for label, picture in shown]
-        cells += [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
-        blocks += [np.hstack(cells[k : k + COLUMNS]) for k in range(0, len(cells), COLUMNS)]
-        blocks.append(np.full((4, blocks[0].shape[1], 3), 128, np.uint8))
-    write_png(np.vstack(blocks), path)
+        lines = -(-len(cells) // COLUMNS)
+        columns = -(-len(cells) // lines)
+        cells += [np.zeros_like(cells[0])] * (lines * columns - len(cells))
+        blocks += [np.hstack(cells[k : k + columns]) for k in range(0, len(cells), columns)]
+        blocks.append(np.full((4, blocks[-1].shape[1], 3), 128, np.uint8))
+    width = max(block.shape[1] for block in blocks)
+    write_png(np.vstack([np.pad(b, ((0, 0), (0, width - b.shape[1]), (0, 0))) for b in blocks]), path)
 
 
 def place_of_most_error(truth: Bytes, picture: Bytes) -> tuple[int, int]:
@@ -57,9 +60,10 @@ def _frames_to_show(clip: Clip, outputs: Mapping[int, Bytes]) -> list[tuple[str,
     before = {i: psnr(clip.sharp[i], clip.blurry[i]) for i in outputs}
     after = {i: psnr(clip.sharp[i], outputs[i]) for i in outputs}
     order = sorted((i for i in outputs if clip.is_blurry[i]), key=before.__getitem__) or list(outputs)[:1]
-    # A sharp frame that was touched has lost an infinity; one that was not, nothing.
-    gained = {i: 0.0 if after[i] == before[i] else max(-1e3, after[i] - before[i]) for i in outputs}
-    blurry_gains = {i: gained[i] for i in order}
+    # A sharp frame that was touched has lost an infinity; one that was not is not worth a look.
+    touched = [i for i in outputs if not np.array_equal(outputs[i], clip.blurry[i])] or order
+    gained = {i: 0.0 if after[i] == before[i] else max(-1e3, after[i] - before[i]) for i in touched}
+    blurry_gains = {i: gained[i] for i in touched if i in order} or gained
     wanted = [
         ("worst change", min(gained, key=gained.__getitem__)),
         ("median", order[len(order) // 2]),
