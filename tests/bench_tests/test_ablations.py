@@ -36,7 +36,7 @@ def bench(shot: Panned, tmp_path: Path) -> Bench:
 
 @pytest.mark.parametrize("patch", ablations.PATCHES, ids=lambda patch: patch.__name__)
 def test_every_patch_finds_what_it_replaces_and_puts_it_back(patch) -> None:  # type: ignore[no-untyped-def]
-    owners = (fit_clip, ablations.losses, ablations.pairs, ablations.alignment, Aligner)
+    owners = (fit_clip, ablations.assembly, ablations.losses, ablations.pairs, ablations.alignment, Aligner)
     before = [dict(vars(owner)) for owner in owners]
     with patch():
         assert [dict(vars(owner)) for owner in owners] != before
@@ -65,7 +65,7 @@ def test_without_steps_every_exposure_is_even() -> None:
 def test_without_a_warm_start_the_network_stays_as_it_was_made() -> None:
     network = DeblurNet()
     with ablations._no_warm_start():
-        assert fit_clip.load_warm_start(network) is False
+        assert ablations.assembly.load_warm_start(network) is False
 
 
 def test_without_the_estimate_and_without_reblurring_alignments_differ(shot: Panned) -> None:
@@ -89,9 +89,9 @@ def test_without_the_estimate_and_without_reblurring_alignments_differ(shot: Pan
 def test_rows_of_one_fit_share_it_and_others_share_its_pairs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "measure_context", lambda model: (32, 1.5))  # takes seconds, and is tested elsewhere
     fits, pairs = [], []
-    fit, make = bench.fit, fit_clip.make_pairs
+    fit, make = bench.fit, ablations.assembly.make_pairs
     monkeypatch.setattr(bench, "fit", lambda name, **changed: (fits.append(name), fit(name, **changed))[1])
-    monkeypatch.setattr(fit_clip, "make_pairs", lambda *given: (pairs.append(given[3]), make(*given))[1])
+    monkeypatch.setattr(ablations.assembly, "make_pairs", lambda *given: (pairs.append(given[3]), make(*given))[1])
     made = {name: ROWS[name].make(bench) for name in ("ours", "no-references", "no-guard", "no-trust", "no-warm-start")}
     assert fits == ["ours", "no-warm-start"] and pairs == [4]
     clean = {i for i in range(bench.count) if not bench.analysis.blurry[i]}

@@ -21,6 +21,11 @@ from deblur_engine.fitting import fit_clip, losses, pairs
 
 from .workbench import Bench, Made, NotAvailable
 
+try:
+    from deblur_engine.fitting import recipes as assembly
+except ImportError:  # an engine with one recipe puts a fit's parts together in fit_clip
+    assembly = fit_clip
+
 __all__ = ["PARTS", "Part", "ours", "sharing"]
 
 
@@ -46,7 +51,7 @@ def sharing(bench: Bench, key: str) -> Iterator[None]:
             raise NotAvailable(f"fits with {references} references cannot share an analysis")
         return bench.analysis
 
-    make = fit_clip.make_pairs
+    make = getattr(assembly, "make_pairs", None)
 
     def make_pairs(clip: Any, analysis: Any, aligner: Any, count: int, seed: int, task: Any) -> Iterator[Any]:
         drawn = (key, count, seed)
@@ -55,7 +60,7 @@ def sharing(bench: Bench, key: str) -> Iterator[None]:
             bench.pairs[drawn] = list(make(clip, analysis, aligner, count, seed, task))
         return iter(bench.pairs[drawn])
 
-    with replaced(fit_clip, "analyse", analyse), replaced(fit_clip, "make_pairs", make_pairs):
+    with replaced(fit_clip, "analyse", analyse), replaced(assembly, "make_pairs", make_pairs):
         yield
 
 
@@ -118,7 +123,7 @@ def _fitted_anew(
 
 
 def _no_warm_start() -> AbstractContextManager[None]:
-    return replaced(fit_clip, "load_warm_start", lambda *given, **named: False)
+    return replaced(assembly, "load_warm_start", lambda *given, **named: False)
 
 
 def _no_spectrum() -> AbstractContextManager[None]:

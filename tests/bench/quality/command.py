@@ -282,7 +282,7 @@ def _complete(options: argparse.Namespace) -> None:
         parts = [text.partition("=") for text in getattr(options, name)]
         if not all(key and value for key, _, value in parts):
             raise ValueError(f"--{name}: NAME=VALUE is wanted")
-        setattr(options, name, [(key, value) for key, _, value in parts])
+        setattr(options, name, [(key, int(value) if value.isdecimal() else value) for key, _, value in parts])
     if taken := {name for name, _ in options.external} & set(ROWS):
         raise ValueError(f"--external: {', '.join(taken)} is a row of the table's own")
 

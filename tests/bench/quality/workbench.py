@@ -49,7 +49,7 @@ class FitOptions:
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
-    paper: tuple[tuple[str, str], ...] = ()  # further settings of the paper's recipe, by name
+    paper: tuple[tuple[str, Any], ...] = ()  # further settings of the paper's recipe, by name
 
     def settings(self, **changed: Any) -> FitSettings:
         """The engine's settings."""
