@@ -115,6 +115,13 @@ def test_rows_that_could_not_be_made_are_told_once_with_the_reason() -> None:
     assert text.count("the paper's recipe: not available: no weights") == 1
 
 
+def test_a_fit_that_was_refused_is_told() -> None:
+    refused = result("ours", "karma", 4)
+    refused.notes = {"no_benefit": "nothing blurry"}
+    told = [line for line in markdown([result("input", "karma"), refused]).splitlines() if "nothing blurry" in line]
+    assert told == ["- karma, seed 4: OURS: no fit, so the clip stays as it is: nothing blurry"]
+
+
 def test_nothing_known_is_a_dash() -> None:
     unknown = Result("karma", 0, "input", "input", Figures(**{**GOOD, "flicker_ratio": math.nan}))  # type: ignore[arg-type]
     cells = line_of(markdown([unknown]), "karma", "input")

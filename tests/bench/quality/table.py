@@ -150,6 +150,11 @@ def markdown(results: Sequence[Result], unavailable: Sequence[tuple[str, str]] =
     lines += _block("clip", results, lambda r: r.clip)
     lines += ["", LEGEND]
     lines += [f"- {row}: not available: {reason}" for row, reason in dict.fromkeys(unavailable)]
+    lines += [
+        f"- {r.clip}, seed {r.seed}: {r.label}: no fit, so the clip stays as it is: {r.notes['no_benefit']}"
+        for r in results
+        if "no_benefit" in r.notes
+    ]
     return "\n".join(lines)
 
 
