@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from quality.figures import Figures, Frames, figures, mean_of, measure
+from quality.figures import Figures, Frames, figures, flicker_of, mean_of, measure
 from quality.flicker import steps_of
 from quality.likeness import psnr, ssim
 
@@ -21,7 +21,7 @@ def noisy(picture: Bytes, amount: float, seed: int = 0) -> Bytes:
 
 def measured(truth: list[Bytes], before: list[Bytes], after: list[Bytes]) -> tuple[Frames, Frames]:
     """The row's frames and the input's."""
-    both = [measure(truth, before, dict(enumerate(pictures)), None) for pictures in (after, before)]
+    both = [measure(truth, before, dict(enumerate(pictures))) for pictures in (after, before)]
     return both[0], both[1]
 
 
@@ -71,15 +71,16 @@ def test_flicker_is_told_against_the_input(texture: Bytes) -> None:
     before = [middle + np.uint8(4 * (i % 2)) for i in range(4)]
     after = [middle + np.uint8(2 * (i % 2)) for i in range(4)]
     steps = steps_of(truth)
-    rows = [measure(truth, before, dict(enumerate(p)), steps) for p in (after, before)]
+    rows = [{**measure(truth, before, p), **flicker_of(p, steps)} for p in map(dict, map(enumerate, (after, before)))]
     found = figures(rows[0], rows[1], np.array([True] * 4))
     assert found.flicker == pytest.approx(2.0, abs=1e-3) and found.flicker_ratio == pytest.approx(0.5, abs=1e-3)
 
 
 def test_frames_may_be_missing_and_be_picked(texture: Bytes) -> None:
     truth, before = [texture] * 4, [noisy(texture, 20, i) for i in range(4)]
-    row = measure(truth, before, {1: texture, 3: noisy(texture, 5)}, steps_of(truth))
-    base = measure(truth, before, dict(enumerate(before)), None)
+    after = {1: texture, 3: noisy(texture, 5)}
+    row = {**measure(truth, before, after), **flicker_of(after, steps_of(truth))}
+    base = measure(truth, before, dict(enumerate(before)))
     found = figures(row, base, np.array([True, True, False, True]))
     assert found.frames == 2 and math.isnan(found.flicker)
     of_one = figures(base, base, np.array([True] * 4), only={3})
@@ -88,16 +89,16 @@ def test_frames_may_be_missing_and_be_picked(texture: Bytes) -> None:
 
 def test_alignment_is_measured_beside_the_plain_figures(texture: Bytes) -> None:
     moved = np.roll(texture, 2, axis=1)
-    row = measure([texture], [moved], {0: moved}, None, aligned={0})
+    row = measure([texture], [moved], {0: moved}, aligned={0})
     assert row["aligned_psnr"][0] > row["psnr"][0] + 5 and row["aligned_ssim"][0] > row["ssim"][0]
-    assert measure([texture], [moved], {0: moved}, None, align=None, aligned={0})["aligned_psnr"] == row["psnr"]
+    assert measure([texture], [moved], {0: moved}, align=None, aligned={0})["aligned_psnr"] == row["psnr"]
 
 
 def test_wrong_lengths_and_sizes_are_refused(texture: Bytes) -> None:
     with pytest.raises(ValueError, match="2 truths"):
-        measure([texture] * 2, [texture], {0: texture}, None)
+        measure([texture] * 2, [texture], {0: texture})
     with pytest.raises(ValueError, match="frame 0"):
-        measure([texture], [texture], {0: texture[:50]}, None)
+        measure([texture], [texture], {0: texture[:50]})
 
 
 def test_means_add_counts_and_keep_the_worst(texture: Bytes) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stand as a command: options, a whole small run, what is not done twice, frames from elsewhere."""
 
+import importlib.util
 import json
 import runpy
 import sys
@@ -133,6 +134,21 @@ def test_marks_tell_made_functions_apart_and_are_the_same_next_time() -> None:
     assert len(set(marks.values())) == len(marks)
     # Nothing in them is of this process: an address would make every run begin anew.
     assert not any("0x" in repr(store.told(row.make)) for row in ROWS.values())
+
+
+def test_code_is_what_it_does_and_not_how_it_is_told(tmp_path: Path) -> None:
+    def of(text: str) -> str:
+        path = tmp_path / f"m{len(list(tmp_path.iterdir()))}.py"
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return store.code_of(module)
+
+    first = of('"""One."""\ndef f(x):\n    """Two."""\n    return x + 1\n')
+    assert first == of('"""Other."""\n# why\ndef f(x):\n    """Words."""\n    return (x + 1)\n')
+    assert first != of('"""One."""\ndef f(x):\n    """Two."""\n    return x + 2\n')
 
 
 def test_a_row_that_cannot_be_made_is_listed_with_the_reason(

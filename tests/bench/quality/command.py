@@ -21,22 +21,24 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import deblur_engine
 
+from . import flicker, likeness, registration
 from .clips import PROTOCOLS, Clip, Protocol
-from .figures import figures, measure
-from .flicker import steps_of
+from .figures import Frames, figures, flicker_of, measure
+from .flicker import Steps, steps_of
 from .pictures import Bytes
 from .rows import GROUPS, ROWS, Row, chosen
 from .sheet import contact_sheet
 from .sources import KNOWN, REPOSITORY, clip_names, find_clip, is_drawn, read_results, write_pairs
-from .store import Kept, Store, clip_folder, engine_mark, mark_of, measures_mark, row_mark
+from .store import Kept, Store, clip_folder, code_of, engine_mark, mark_of, row_mark
 from .table import Result, markdown, to_json, verdict
 from .workbench import Bench, FitOptions, Made, NotAvailable
 
@@ -51,6 +53,7 @@ class Session:
         self.results: list[Result] = []
         self.unavailable: list[tuple[str, str]] = []  # label of a row, why
         self.clips: list[dict[str, Any]] = []
+        self.is_blurry: dict[tuple[str, int], Any] = {}  # by clip and seed
         self.fit_options = FitOptions(
             options.preset,
             options.steps,
@@ -72,6 +75,7 @@ class Session:
         height, width = clip.sharp[0].shape[:2]
         shape = {"frames": len(clip.blurry), "blurry": int(clip.is_blurry.sum()), "size": [width, height]}
         self.clips.append({"name": clip.name, "seed": seed, **shape, "windows": clip.windows, "origin": clip.origin})
+        self.is_blurry[clip.name, seed] = clip.is_blurry
         base: Kept | None = None
         pictures: dict[str, dict[int, Bytes]] = {}
         for name_of_row, row in self.rows(clip, seed).items():
@@ -132,9 +136,7 @@ class Session:
         return text
 
     def _only(self, result: Result, base: Result, frames: set[int]) -> Any:
-        blurry = next(c for c in self.clips if (c["name"], c["seed"]) == (result.clip, result.seed))
-        is_blurry = Clip("", [], [], blurry["windows"], sharp_below=blurry["origin"].get("sharp_below", 2)).is_blurry
-        return figures(result.frames, base.frames, is_blurry, frames)
+        return figures(result.frames, base.frames, self.is_blurry[result.clip, result.seed], frames)
 
 
 class OnBench:
@@ -142,27 +144,33 @@ class OnBench:
 
     def __init__(self, clip: Clip, seed: int, bench: Bench, store: Store, options: argparse.Namespace) -> None:
         self.clip, self.seed, self.bench, self.store, self.options = clip, seed, bench, store, options
-        self._steps: Any = None
+        looks = mark_of(options.align, *map(code_of, (likeness, registration, measure)))
+        self.measures = {"looks": (self._looks, looks), "flicker": (self._flicker, mark_of(code_of(flicker)))}
 
     def row(self, name: str, row: Row) -> Kept:
         """The row as it is kept, or made, measured and kept now."""
         mark = row_mark(row.make, row.engine, self.bench.options if row.fits else None)
         if name not in ROWS:
             mark = mark_of(mark, time.time_ns())  # a folder may hold other pictures each time
-        measures = measures_mark(self.options.align)
-        kept = None if self.options.fresh else self.store.get(name, mark, measures)
-        if isinstance(kept, Kept):
-            return kept
-        made = kept or row.make(self.bench)
-        return self.store.put(name, mark, measures, made, self._measured(made))
+        kept = None if self.options.fresh else self.store.get(name, mark)
+        if kept is None:
+            kept = self.store.put(name, mark, row.make(self.bench))
+        for group, (work, code) in self.measures.items():
+            if kept.measures.get(group) != code:
+                kept = self.store.add(name, group, code, work(self.store.pictures(name)))
+        return kept
 
-    def _measured(self, made: Made) -> dict[str, dict[int, float]]:
-        if self._steps is None:
-            self._steps = steps_of(self.clip.sharp)
-        aligned = {i for i in made.pictures if self.clip.is_blurry[i]}
-        return measure(
-            self.clip.sharp, self.clip.blurry, made.pictures, self._steps, align=self.options.align, aligned=aligned
-        )
+    def _looks(self, pictures: Mapping[int, Bytes]) -> Frames:
+        aligned = {i for i in pictures if self.clip.is_blurry[i]}
+        return measure(self.clip.sharp, self.clip.blurry, pictures, align=self.options.align, aligned=aligned)
+
+    def _flicker(self, pictures: Mapping[int, Bytes]) -> Frames:
+        return flicker_of(pictures, self.steps)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The truth's motion."""
+        return steps_of(self.clip.sharp)
 
 
 def _from_folder(folder: Path, clip: Clip) -> Any:

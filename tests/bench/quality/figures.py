@@ -15,7 +15,7 @@ from .likeness import decibel, detail, gmsd, psnr, ssim
 from .pictures import Bytes
 from .registration import Motion, brought_to
 
-__all__ = ["HARM", "Figures", "Frames", "figures", "mean_of", "measure"]
+__all__ = ["HARM", "Figures", "Frames", "figures", "flicker_of", "mean_of", "measure"]
 
 HARM = 0.1  # dB that a single frame may lose
 
@@ -28,21 +28,17 @@ def measure(
     truth: Sequence[Bytes],
     before: Sequence[Bytes],
     after: Mapping[int, Bytes],
-    steps: Steps | None,
     *,
     align: Motion | None = "homography",
     aligned: Collection[int] = (),
 ) -> Frames:
-    """All measures of the frames in ``after`` (frame number -> uint8 [H, W, 3]; some may be missing).
+    """How near each frame in ``after`` is to its truth (frame number -> uint8 [H, W, 3]; some may be missing).
 
-    ``aligned``: frames to measure after ``align`` as well; the others are taken as they are. ``steps`` (None: no
-    flicker) is the truth's motion.
+    ``aligned``: frames to measure after ``align`` as well; the others are taken as they are.
     """
     if not len(truth) == len(before) or not set(after) <= set(range(len(truth))):
         raise ValueError(f"{len(truth)} truths, {len(before)} inputs, outputs {sorted(after)}")
-    found: Frames = {
-        name: {} for name in ("psnr", "ssim", "aligned_psnr", "aligned_ssim", "gmsd", "detail", "touched", "warping")
-    }
+    found: Frames = {name: {} for name in ("psnr", "ssim", "aligned_psnr", "aligned_ssim", "gmsd", "detail", "touched")}
     for i, picture in sorted(after.items()):
         if picture.shape != truth[i].shape:
             raise ValueError(f"frame {i} is {picture.shape[1]}x{picture.shape[0]}, its truth is not")
@@ -54,9 +50,15 @@ def measure(
         found["gmsd"][i] = gmsd(truth[i], picture)
         found["detail"][i] = detail(picture) / max(detail(truth[i]), 1e-12)
         found["touched"][i] = float(not np.array_equal(before[i], picture))
-    if steps is not None and len(after) == len(truth):
-        found["warping"] = dict(enumerate(warping_errors([after[i] for i in range(len(truth))], steps)))
     return found
+
+
+def flicker_of(after: Mapping[int, Bytes], steps: Steps) -> Frames:
+    """The warping errors of a clip along the truth's motion; none where frames are missing."""
+    count = len(steps.flows) + 1
+    if len(after) < count:
+        return {"warping": {}}
+    return {"warping": dict(enumerate(warping_errors([after[i] for i in range(count)], steps)))}
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def figures(
 
     changes = {i: _less(row["psnr"][i], base["psnr"][i]) if row["touched"][i] else 0.0 for i in frames}
     worst = min(changes, key=changes.__getitem__)
-    flicker, input_flicker = (_rms(f["warping"].values()) if only is None else math.nan for f in (row, base))
+    flicker, input_flicker = (_rms(f.get("warping", {}).values()) if only is None else math.nan for f in (row, base))
     errors = [255.0**2 / 10 ** (row["psnr"][i] / 10) for i in sharp]
     return Figures(
         frames=len(frames),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flicker: by how much a thing changes its looks from one frame to the next, where both frames show it.
 
-The warping error of Lai et al., "Learning Blind Video Temporal Consistency" (ECCV 2018), section 4.1: frame t + 1 is
+The warping error of Lai et al., "Learning Blind Video Temporal Consistency" (ECCV 2018): frame t + 1 is
 warped to frame t by optical flow and compared outside occlusions. The flow is the *truth's*, so that every row of a
 table is judged by the same motion. Occlusions are where the flows there and back disagree (Sundaram, Brox and Keutzer,
 ECCV 2010, eq. 5), and where the truth itself is not what the flow says: there both flows have lost their way alike.

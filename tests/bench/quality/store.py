@@ -8,9 +8,11 @@ measured anew from the kept pictures when only the measures have changed.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import json
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -19,13 +21,13 @@ from typing import Any
 
 import deblur_engine
 
-from . import figures, flicker, likeness, registration, rivals
+from . import rivals
 from .clips import Clip
 from .figures import Frames
 from .pictures import Bytes, read_pictures, write_clip
 from .workbench import Made
 
-__all__ = ["Store", "clip_folder", "engine_mark", "mark_of", "plain", "unplain"]
+__all__ = ["Kept", "Store", "clip_folder", "code_of", "engine_mark", "mark_of", "plain", "row_mark", "unplain"]
 
 
 def plain(value: Any) -> Any:
@@ -60,26 +62,31 @@ def engine_mark() -> str:
     return mark_of([(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in kept])
 
 
-@cache
-def _source(module: Any) -> str:
-    return inspect.getsource(module)
-
-
-def measures_mark(align: str | None) -> str:
-    """What tells these measures from others."""
-    return mark_of(align, [_source(module) for module in (likeness, registration, flicker)], _source(figures.measure))
+def code_of(thing: Any) -> str:
+    """The code of a module or function, without what makes no difference: comments, docstrings, how it is set."""
+    source = textwrap.dedent(inspect.getsource(thing))
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a lambda's source is a piece of a line
+        return source
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                first.value = ast.Constant("")
+    return ast.dump(tree)
 
 
 def row_mark(make: Callable[..., Any], engine: bool, fit: Any) -> str:
     """What tells what a row gives from what it would give with other code or settings."""
-    return mark_of(told(make), _source(rivals), engine_mark() if engine else "", fit)
+    return mark_of(told(make), code_of(rivals), engine_mark() if engine else "", fit)
 
 
 def told(value: Any) -> Any:
     """A function by its source and by what it was closed over, which lambdas and made functions differ in."""
     if inspect.isfunction(value):
         inside = inspect.getclosurevars(value).nonlocals
-        return inspect.getsource(value), [(name, told(inside[name])) for name in sorted(inside)]
+        return code_of(value), [(name, told(inside[name])) for name in sorted(inside)]
     if isinstance(value, (list, tuple)):
         return [told(item) for item in value]
     if isinstance(value, dict):
@@ -99,12 +106,13 @@ def clip_folder(work: Path, clip: Clip, seed: int) -> Path:
 
 @dataclass(frozen=True)
 class Kept:
-    """A finished row."""
+    """A finished row. ``measures``: the mark of the code that each group of measures in ``frames`` was made by."""
 
     frames: Frames
     fit_seconds: float | None
     frame_seconds: float | None
     notes: dict[str, Any]
+    measures: dict[str, str]
 
 
 class Store:
@@ -114,39 +122,45 @@ class Store:
         self.folder = folder / "rows"
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, row: str, mark: str, measures: str) -> Kept | Made | None:
-        """The row, if it was made and measured like this; its pictures, if it has only to be measured; or None."""
+    def get(self, row: str, mark: str) -> Kept | None:
+        """The row, if it is kept and was made like this."""
         try:
-            kept = json.loads((self.folder / f"{row}.json").read_text())
+            record = self._read(row)
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        if kept["mark"] != mark:
-            return None
-        if kept["measures"] == measures:
-            return Kept(unplain(kept["frames"]), kept["fit_seconds"], kept["frame_seconds"], kept["notes"])
-        return Made(self.pictures(row), kept["fit_seconds"], kept["frame_seconds"], kept["notes"])
+        return _kept(record) if record["mark"] == mark else None
 
-    def put(self, row: str, mark: str, measures: str, made: Made, frames: Frames) -> Kept:
+    def put(self, row: str, mark: str, made: Made) -> Kept:
         """Keep a row. The note is written last: one that is there is of a row that is whole."""
-        note = self.folder / f"{row}.json"
-        note.unlink(missing_ok=True)
+        (self.folder / f"{row}.json").unlink(missing_ok=True)
         numbers = sorted(made.pictures)
         write_clip([made.pictures[i] for i in numbers], self.folder / f"{row}.mkv")
-        record = {
-            "mark": mark,
-            "measures": measures,
-            "numbers": numbers,
-            "fit_seconds": made.fit_seconds,
-            "frame_seconds": made.frame_seconds,
-            "notes": made.notes,
-            "frames": frames,
-        }
-        partial = note.with_suffix(".partial")
-        partial.write_text(json.dumps(plain(record), allow_nan=False))
-        partial.replace(note)
-        return Kept(frames, made.fit_seconds, made.frame_seconds, made.notes)
+        record = {"mark": mark, "numbers": numbers, "frames": {}, "measures": {}}
+        record |= {name: getattr(made, name) for name in ("fit_seconds", "frame_seconds", "notes")}
+        return self._write(row, record)
+
+    def add(self, row: str, group: str, mark: str, frames: Frames) -> Kept:
+        """Keep a group of measures beside the row."""
+        record = self._read(row)
+        record["frames"] |= frames
+        record["measures"][group] = mark
+        return self._write(row, record)
 
     def pictures(self, row: str) -> dict[int, Bytes]:
         """A kept row's pictures by frame number."""
-        numbers = json.loads((self.folder / f"{row}.json").read_text())["numbers"]
-        return dict(zip(numbers, read_pictures(self.folder / f"{row}.mkv"), strict=True))
+        return dict(zip(self._read(row)["numbers"], read_pictures(self.folder / f"{row}.mkv"), strict=True))
+
+    def _read(self, row: str) -> dict[str, Any]:
+        return dict(json.loads((self.folder / f"{row}.json").read_text()))
+
+    def _write(self, row: str, record: dict[str, Any]) -> Kept:
+        note = self.folder / f"{row}.json"
+        partial = note.with_suffix(".partial")
+        partial.write_text(json.dumps(plain(record), allow_nan=False))
+        partial.replace(note)
+        return _kept(self._read(row))
+
+
+def _kept(record: dict[str, Any]) -> Kept:
+    timing = (record["fit_seconds"], record["frame_seconds"])
+    return Kept(unplain(record["frames"]), *timing, record["notes"], record["measures"])
