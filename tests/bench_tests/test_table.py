@@ -11,6 +11,8 @@ from quality.table import Result, from_json, markdown, to_json, verdict
 
 GOOD = {
     "frames": 4,
+    "blurry": 3,
+    "blurry_left": 1,
     "blurry_psnr": 24.0,
     "blurry_ssim": 0.7,
     "blurry_gain": 0.0,
@@ -95,7 +97,7 @@ def test_json_comes_back_as_it_was() -> None:
 def test_markdown_has_means_and_spread_over_seeds() -> None:
     text = markdown([result("ours", seed=0, blurry_gain=1.0), result("ours", seed=1, blurry_gain=2.0, sharp_touched=3)])
     cells = line_of(text, "demo", "OURS")
-    assert cells[2:4] == ["24.00", "+1.50 (+1.00..+2.00)"] and cells[10] == "3"
+    assert cells[2:4] == ["24.00", "+1.50 (+1.00..+2.00)"] and cells[10:12] == ["2/6", "3/2"]
     assert cells[-2:] == ["12", "0.25"]
 
 

@@ -206,7 +206,7 @@ def about(options: argparse.Namespace, arguments: Sequence[str] | None) -> dict[
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "revision": git("rev-parse", "HEAD"),
         "changed_since": bool(git("status", "--porcelain", "engine", "csrc", "tests/bench")),
-        "engine": {"version": deblur_engine.__version__, "mark": engine_mark()},
+        "engine": {"version": deblur_engine.__version__, "mark": engine_mark(), "of_this_repository": engine_is_ours()},
         "machine": {
             "cpu": cpu_name(),
             "cores": os.cpu_count(),
@@ -217,6 +217,11 @@ def about(options: argparse.Namespace, arguments: Sequence[str] | None) -> dict[
         "options": {name: value for name, value in vars(options).items() if name != "protocol"},
         "protocol": vars(options.protocol),
     }
+
+
+def engine_is_ours() -> bool:
+    """Whether the engine that is measured lies in the repository that the stand lies in: there may be several."""
+    return REPOSITORY in Path(deblur_engine.__file__).resolve().parents
 
 
 def cpu_name() -> str:
@@ -299,6 +304,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stand; returns the exit code."""
     options = parse(arguments)
     options.work.mkdir(parents=True, exist_ok=True)
+    if not engine_is_ours():
+        tell(f"note: the engine measured is that of {Path(deblur_engine.__file__).parent}, not of {REPOSITORY}")
     session = Session(options)
     try:
         names, notes = clip_names(options.clips, options.footage)

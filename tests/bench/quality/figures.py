@@ -66,6 +66,8 @@ class Figures:
     """What became of a clip; nan where there is nothing to say. PSNR in dB, ``inf``: equal to the last bit."""
 
     frames: int  # measured
+    blurry: int  # of these
+    blurry_left: int  # of these, as they were: taken for sharp, or not believed in
     blurry_psnr: float  # this and the next: means over the blurry frames
     blurry_ssim: float
     blurry_gain: float  # mean over the blurry frames of PSNR gained over the input
@@ -107,6 +109,8 @@ def figures(
     errors = [255.0**2 / 10 ** (row["psnr"][i] / 10) for i in sharp]
     return Figures(
         frames=len(frames),
+        blurry=len(blurry),
+        blurry_left=sum(not row["touched"][i] for i in blurry),
         blurry_psnr=mean("psnr"),
         blurry_ssim=mean("ssim"),
         blurry_gain=gain("psnr"),
@@ -128,10 +132,13 @@ def figures(
     )
 
 
+_COUNTS = ("frames", "blurry", "blurry_left", "sharp_touched", "harmed")
+
+
 def mean_of(several: Sequence[Figures]) -> Figures:
     """Figures of several clips or seeds as one: means, but the sum of counts and the worst of the worst."""
     worst = min(several, key=lambda f: f.worst_change)
-    counts = {name: sum(getattr(f, name) for f in several) for name in ("frames", "sharp_touched", "harmed")}
+    counts = {name: sum(getattr(f, name) for f in several) for name in _COUNTS}
     means = {
         f.name: _mean(v for v in (getattr(one, f.name) for one in several) if not math.isnan(v))
         for f in fields(Figures)

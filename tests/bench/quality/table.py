@@ -62,6 +62,7 @@ COLUMNS = (
     "GMSD",
     "sharp-ness",
     "flicker",
+    "left",
     "touched",
     f"-{HARM} dB",
     "worst",
@@ -72,7 +73,8 @@ COLUMNS = (
 LEGEND = f"""\
 Blurry frames: PSNR in dB, its gain over the input (lowest to highest in brackets), the gain after global alignment,
 SSIM and its gain, GMSD (0 is perfect), gradient energy over the truth's. All frames: warping error over the input's
-(1: flickers as the input does). Sharp frames that were touched; frames that fall by more than {HARM} dB; the worst one.
+(1: flickers as the input does). Blurry frames left as they were; sharp frames touched; frames that fall by more than
+{HARM} dB; the worst one.
 """
 
 
@@ -89,7 +91,8 @@ def _cells(f: Figures, spread: Sequence[float], fit: float | None, each: float |
         _number(".4f")(f.gmsd),
         _number(".2f")(f.sharpness),
         _number(".3f")(f.flicker_ratio),
-        str(f.sharp_touched),
+        f"{f.blurry_left}/{f.blurry}",
+        f"{f.sharp_touched}/{f.frames - f.blurry}",
         str(f.harmed),
         _number("+.2f")(f.worst_change),
         _number(".0f")(fit),
