@@ -111,6 +111,18 @@ def test_the_mean_of_a_window_is_that_of_its_light(tmp_path: Path) -> None:
     assert np.unique(clip.sharp[0]).tolist() == [15]
 
 
+def test_no_window_reaches_over_a_cut(tmp_path: Path, texture: Bytes) -> None:
+    wide = cv2.GaussianBlur(np.hstack([texture, texture[:, ::-1]]), (0, 0), 2.0)
+    shots = [wide[:, n : n + 128] for n in range(9)], [wide[::-1, n : n + 128] for n in range(9)]
+    source = write_clip([*shots[0], *shots[1]], tmp_path / "cut.mkv")
+    clip = make_clip(source, Protocol((7,), stride=1), count=12)
+    # Frames 3 .. 14 of the source, whose second shot begins with frame 9.
+    assert clip.windows == [7, 7, 7, 5, 3, 1, 1, 3, 5, 7, 7, 7]
+    assert np.array_equal(clip.blurry[5], clip.sharp[5]) and clip.is_blurry.sum() == 10
+    smooth = make_clip(source, Protocol((15,), stride=1, between=3), count=12)
+    assert smooth.windows[2:9] == [15, 15, 15, 9, 1, 1, 9]  # of frames 4 .. 10
+
+
 def test_windows_count_the_pictures_between(tmp_path: Path) -> None:
     # One between each two: 3 pictures are half a frame to either side. Without motion they are plain means of light.
     source = numbered(9, tmp_path / "n.mkv")
