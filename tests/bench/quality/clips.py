@@ -102,7 +102,8 @@ def make_clip(
 
     Frame i is centred on source frame ``start + protocol.margin + i * protocol.stride``. The seed draws the windows
     and, where ``start`` is None, the start, so that seeds see different footage. ``side`` shrinks the pictures. A
-    source too short for ``count`` gives fewer frames; a window that would reach over a cut is made smaller. Raises ``ValueError`` on one too short for one frame.
+    source too short for ``count`` gives fewer frames; a window that would reach
+    over a cut is made smaller. Raises ``ValueError`` on one too short for one frame.
     """
     if count < 1 or (start is not None and start < 0):
         raise ValueError("count must be at least 1, start at least 0")
