@@ -119,17 +119,17 @@ class Session:
         return found
 
     def tables(self) -> str:
-        """The table, and one more for each row that has not all frames, on the frames that it has."""
-        text = markdown(self.results, self.unavailable)
+        """The table, and one for each row that has not all frames, on the frames that it has (only there)."""
         inputs = {(r.clip, r.seed): r for r in self.results if r.row == "input"}
-        for name in dict.fromkeys(r.row for r in self.results):
+        parts = [r for r in self.results if len(r.frames["psnr"]) < len(inputs[r.clip, r.seed].frames["psnr"])]
+        partial = dict.fromkeys(r.row for r in parts)
+        text = markdown([r for r in self.results if r.row not in partial], self.unavailable)
+        for name in partial:
             some = {(r.clip, r.seed): set(r.frames["psnr"]) for r in self.results if r.row == name}
-            if all(len(have) == len(inputs[where].frames["psnr"]) for where, have in some.items()):
-                continue
             inside = [
                 replace(r, figures=self._only(r, inputs[r.clip, r.seed], some[r.clip, r.seed]))
                 for r in self.results
-                if (r.clip, r.seed) in some
+                if (r.clip, r.seed) in some and (r.row == name or r.row not in partial)
             ]
             count = sum(map(len, some.values()))
             text += "\n\n" + markdown(inside, title=f"On the {count} frames of {name} only:")

@@ -60,7 +60,7 @@ COLUMNS = (
     "SSIM",
     "gain",
     "GMSD",
-    "sharp-ness",
+    "sharpness",
     "flicker",
     "left",
     "touched",
