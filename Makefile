@@ -15,7 +15,7 @@ NATIVE := CMakeLists.txt setup.py pyproject.toml constraints.txt $(wildcard csrc
 CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/*/*.h csrc/*/*.cpp csrc/*/*.cu tests/cpp/*.cpp tests/cpp/*.h \
   ofx_bridge/*.h ofx_bridge/*.cpp tests/ofx/host/*.h tests/ofx/host/*.cpp)
 BENCHES := $(wildcard tests/bench/ops.py tests/bench/roundtrip.py tests/bench/render.py tests/bench/fitting.py \
-  tests/bench/timeline.py tests/bench/quality.py)
+  tests/bench/alignment.py tests/bench/timeline.py tests/bench/quality)
 
 .PHONY: help demo test lint bench gpu sanitize sanitize-ofx clean
 

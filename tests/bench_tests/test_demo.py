@@ -12,7 +12,7 @@ import pytest
 import camera
 import make_clip
 import run
-from measure import psnr
+from quality.likeness import psnr
 from scene import bt709_to_linear, gallery, linear_to_bt709
 
 MOST_BYTES = 2_500_000

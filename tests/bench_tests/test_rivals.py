@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 
 from deblur_engine import ops
-from measure import psnr, quantised
-from rivals import fourier_burst, plain_blend, richardson_lucy, unsharp
+from quality.likeness import psnr
+from quality.pictures import quantised
+from quality.rivals import fourier_burst, plain_blend, richardson_lucy, unsharp
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -76,12 +77,12 @@ def test_unsharp_steepens_edges(picture: Floats) -> None:
 
 @pytest.mark.parametrize("guarded", [False, True])
 def test_plain_blend_follows_alignment_and_weight(picture: Floats, guarded: bool) -> None:
-    reference = picture[:, ::-1].copy()
-    change, weight = reference - picture, np.ones(picture.shape[:2], np.float32)
-    change[:, :20], weight[:, 60:] = 0, 0
-    aligned = SimpleNamespace(change=change, weight=weight)
-    aligner = SimpleNamespace(align=lambda i, pictures: aligned)
-    blended = plain_blend(aligner, 0, {0: picture}, guarded=guarded)  # type: ignore[arg-type]
-    assert np.array_equal(blended[:, :20], picture[:, :20])
-    assert np.allclose(blended[:, 20:60], reference[:, 20:60], atol=1e-6)
-    assert np.allclose(blended[:, 60:], (picture if guarded else reference)[:, 60:], atol=1e-6)
+    height, width = picture.shape[:2]
+    reference, weight = picture[:, ::-1] - picture, np.ones((height, width), np.float32)
+    estimate, confidence = np.full_like(picture, 0.1), np.ones((height, width, 2), np.float32)
+    confidence[:, :20], weight[:, 60:] = 0, 0
+    alignment = SimpleNamespace(estimate=estimate, reference=reference, confidence=confidence, weight=weight)
+    blended = plain_blend(picture, alignment, guarded=guarded)  # type: ignore[arg-type]
+    assert np.allclose(blended[:, :20], picture[:, :20] + 0.1, atol=1e-6)
+    assert np.allclose(blended[:, 20:60], picture[:, ::-1][:, 20:60], atol=1e-6)
+    assert np.allclose(blended[:, 60:], (picture if guarded else picture[:, ::-1])[:, 60:], atol=1e-6)

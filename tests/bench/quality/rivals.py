@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -13,10 +13,11 @@ from skimage.filters import unsharp_mask
 
 from deblur_engine import ops
 from deblur_engine.analysis.flow import dense_flow, eight_bit, reduced, resize_flow
-from synth import linear_to_srgb, srgb_to_linear
+
+from .light import linear_to_srgb, srgb_to_linear
 
 if TYPE_CHECKING:
-    from deblur_engine.analysis import Aligner
+    from deblur_engine.rendering.contracts import AlignmentLike
 
 __all__ = ["fourier_burst", "plain_blend", "richardson_lucy", "unsharp"]
 
@@ -50,15 +51,15 @@ def richardson_lucy(picture: Floats, motion: Floats, iterations: int = 5) -> Flo
     return np.where(still, picture, restored).astype(np.float32)
 
 
-def plain_blend(aligner: Aligner, index: int, pictures: Mapping[int, Floats], *, guarded: bool) -> Floats:
-    """Frame ``index`` with what alignment proposes to change in it, and no network.
+def plain_blend(frame: Floats, alignment: AlignmentLike, *, guarded: bool) -> Floats:
+    """``frame`` with what its alignment proposes to change in it, and no network.
 
     ``guarded`` honours the aligner's pass-through weight as well, as rendering does.
     """
-    frame = pictures[index]
-    alignment = aligner.align(index, pictures)
+    believed = alignment.confidence[..., :1]
+    change = alignment.estimate + believed * (alignment.reference - alignment.estimate)
     share = alignment.weight[..., None] if guarded else 1.0
-    return np.asarray(frame + share * alignment.change, np.float32)
+    return np.asarray(frame + share * change, np.float32)
 
 
 def fourier_burst(picture: Floats, others: Sequence[Floats]) -> Floats:
