@@ -55,9 +55,7 @@ def main() -> None:
     used = aligner.align(blurry, pictures).used
     parts.clear()
     whole = [timed(lambda: aligner.align(blurry, pictures)) for _ in range(options.rounds)]
-    grey = [
-        np.round(cv2.cvtColor(pictures[n], cv2.COLOR_RGB2GRAY) * 255).astype(np.uint8) for n in (blurry, used[0])
-    ]
+    grey = [np.round(cv2.cvtColor(pictures[n], cv2.COLOR_RGB2GRAY) * 255).astype(np.uint8) for n in (blurry, used[0])]
     flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc
     peer = float(np.median([timed(lambda: flow(*grey, None)) for _ in range(options.rounds)]))
     total = float(np.median(whole))
