@@ -26,9 +26,6 @@ struct Chosen {
     bool leaves_all_alone() const { return strength <= 0 && view == View::result; }
 };
 
-// Whether the host's pictures are scene-linear light; `colourspace` is what the host calls it, "" if it says nothing.
-bool is_linear(Footage footage, const HostPicture& picture, const std::string& colourspace);
-
 class Effect {
 public:
     explicit Effect(ofx::Effect handle);
@@ -48,6 +45,8 @@ public:
 private:
     void make(ofx::PropertySet in, const Image& source, const Image& output, Box window, const Chosen& chosen,
               bool interactive);
+    std::string told(const wire::Rendered& done, const wire::ModelInfo& info, const std::string& engine,
+                     const std::string& remark);                  // the frame's note, shown where it is worth it
     void say(const std::string& status);                          // for the status line, at the next chance
     void complain(const char* type, const std::string& message);  // and as a persistent message
     void content();                                               // takes the message back

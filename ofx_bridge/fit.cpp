@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "colour.h"
 #include "effect.h"
 #include "frames.h"
 #include "platform.h"

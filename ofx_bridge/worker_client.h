@@ -14,6 +14,7 @@
 
 #include "channel.h"
 #include "failure.h"
+#include "pixels.h"
 #include "shared_memory.h"
 #include "wire.h"
 
@@ -35,6 +36,7 @@ struct Patience {
 struct Held {
     std::string what;  // "" nothing that may be used again
     int64_t frame = 0;
+    Taken taken;
 };
 
 class Worker;

@@ -96,7 +96,7 @@ def test_in_the_middle_of_a_frame(stand_in: StandIn, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["kill", "truncated", "garbage", "stop", "long"])
-@pytest.mark.parametrize("request_name", ["model", "attach", "needs"])
+@pytest.mark.parametrize("request_name", ["model", "attach", "needs", "foretell"])
 def test_before_the_frame_is_asked_for(fresh: StandIn, request_name: str, fault: str) -> None:
     # GetFramesNeeded asks for the first two as well, before the render does.
     fresh.plan(route=2, faults={request_name: [fault] if request_name == "attach" else [fault, fault]})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deblur_engine.analysis import Analysis
 from deblur_engine.worker.gathering import signature
-from deblur_engine.worker.matching import Curves, Look, alike, colours, find_frame, place
+from deblur_engine.worker.matching import Curves, Look, alike, far_apart, colours, find_frame, place
 from panned import Scene
 
 SCENE = Scene([0] * 12, speed=(6, 3))
@@ -84,6 +84,17 @@ def test_curves_take_one_grade_to_another(gamma: float, gain: float, lift: float
     assert np.abs(curves.apply(look(4)) - graded(look(4))).mean() < 0.01
     x = np.linspace(-0.5, 2, 400, dtype=np.float32).reshape(-1, 1, 1).repeat(3, 2)
     assert (np.diff(curves.apply(x)[:, 0], axis=0) >= -1e-5).all()
+
+
+def test_log_and_display_are_told_apart_and_grades_are_not() -> None:
+    shown = look(0)
+    light = np.where(shown < 0.081, shown / 4.5, ((shown + 0.099) / 1.099) ** (1 / 0.45)).astype(np.float32)
+    log = ((420 + np.log10((light + 0.01) / 0.19) * 261.5) / 1023).astype(np.float32)  # S-Log3 of a BT.709 picture
+    assert far_apart(shown, log) and far_apart(log, shown) and far_apart(shown, 1 - shown)
+    for grade in (shown * np.float32(0.8) + np.float32(0.05), shown ** np.float32(1.3), shown * np.float32([1, 0.9, 0.8])):
+        assert not far_apart(shown, grade)
+    flat = np.full_like(shown, 0.5)
+    assert not far_apart(flat, flat)
 
 
 def test_alike_colours_need_no_curve() -> None:

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Curves", "Look", "alike", "place"]
+__all__ = ["Curves", "Look", "alike", "colours", "far_apart", "find_frame", "place"]
 
 Array = npt.NDArray[np.float32]
 _SMALL = 192  # pixels, longest side of the pictures that are compared
 _SAME_COLOUR = 2 / 255  # mean difference up to which colours are taken for the same
+_FAR_COLOUR, _CONTRAST = 0.2, 1.6  # mean difference and ratio of contrasts beyond which they are of another kind
 _SAME_THING = 0.8  # correlation of lumas from which two pictures show the same thing
 _CLEAR = 0.02  # distance up to which nothing nearer is looked for
 _BETTER = 0.6  # of the distance, below which another frame matches clearly better
@@ -87,6 +88,18 @@ def colours(own: Array, host: Array) -> Curves | None:
     if float(np.minimum(np.abs(small_own - small_host), 1).mean()) <= _SAME_COLOUR:
         return None
     return Curves.between(own, host)
+
+
+def far_apart(own: Array, host: Array) -> bool:
+    """Whether the same frame, at the same size, has colours of another kind: log for display, say, or inverted ones.
+
+    A log curve leaves half of the contrast; grades seldom change it by that much.
+    """
+    small_own, small_host = _small(own), _small(host)
+    if float(np.minimum(np.abs(small_own - small_host), 1).mean()) > _FAR_COLOUR:
+        return True
+    first, second = float(_shape(own).std()), float(_shape(host).std())
+    return min(first, second) > _FLAT and not 1 / _CONTRAST < first / second < _CONTRAST
 
 
 def alike(own: Array, host: Array) -> tuple[bool, float]:

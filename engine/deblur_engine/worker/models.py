@@ -117,7 +117,7 @@ class Use:
         self._lock = threading.Lock()
         self.known = True  # whether the analysis is of this clip
         self.hints: dict[tuple[int, int], Hint] = {}  # by size
-        self.looks: OrderedDict[object, tuple[int, bool]] = OrderedDict()
+        self.looks: OrderedDict[object, tuple[int, bool, bool]] = OrderedDict()
 
     @property
     def clip(self) -> str:
@@ -189,7 +189,7 @@ class Use:
             artifact, settings, aligner, analysis=scaled, session=session, cache=cache, scale=float((x * y) ** 0.5)
         )
 
-    def remember(self, key: object, look: tuple[int, bool]) -> None:
+    def remember(self, key: object, look: tuple[int, bool, bool]) -> None:
         with self._lock:
             self.looks[key] = look
             while len(self.looks) > _MOST_LOOKS:
