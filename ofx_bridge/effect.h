@@ -20,6 +20,7 @@ struct Chosen {
     Footage footage = Footage::automatic;
     View view = View::result;
     std::string device = "auto", preset = "standard";
+    bool background = false;
     int first_frame = 0;
     std::string model, clip;  // absolute paths, or ""
 
@@ -50,6 +51,7 @@ private:
     void say(const std::string& status);                          // for the status line, at the next chance
     void complain(const char* type, const std::string& message);  // and as a persistent message
     void content();                                               // takes the message back
+    void settle();                                                // makes the host show what is to be said
     void fit(double time);
     void fit_by_path(const Chosen& chosen);
     void fit_from_host(const Chosen& chosen);
@@ -66,7 +68,14 @@ private:
     const uint64_t key_;
 
     mutable std::mutex mutex_;  // over what follows: hosts render an instance in several threads
-    std::string status_, complaint_, fitted_model_;
+    std::string status_, fitted_model_;
+    struct Message {
+        const char* type = nullptr;
+        std::string text;  // "" none
+    };
+    Message wanted_;
+    std::string shown_;
+    bool telling_ = false;  // a thread is about to make `shown_` what is wanted
     uint64_t job_ = 0;
     std::string job_device_;
 };

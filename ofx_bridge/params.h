@@ -37,6 +37,10 @@ inline constexpr Control controls[] = {
      "it."},
     {"preset", Kind::choice, "Fit Quality", 1, 0, 2, false, "draft|standard|high",
      "How long a fit may take: about 3, 12 or 90 minutes."},
+    {"background", Kind::toggle, "Fit in Background", 0, 0, 1, false, "",
+     "Go on working while a fit runs: the status line says how far it is, and the effect takes the new model by "
+     "itself. "
+     "The project keeps the model's path from the next control that is touched on."},
     {"fit", Kind::button, "Fit", 0, 0, 0, false, "", "Fit a model to this clip now, and use it when it is done."},
     {"cancel", Kind::button, "Cancel Fit", 0, 0, 0, false, "", "Stop the fit that runs for this effect."},
     {"reload", Kind::button, "Reload", 0, 0, 0, false, "",

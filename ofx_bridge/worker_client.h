@@ -22,6 +22,9 @@ namespace bridge {
 
 using Clock = std::chrono::steady_clock;
 
+// Seconds from the environment, for tests.
+std::chrono::milliseconds setting(const char* name, double otherwise);
+
 // How long a request may take in all, and who may end it sooner.
 struct Patience {
     std::chrono::milliseconds limit{60'000};

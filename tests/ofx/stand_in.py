@@ -216,6 +216,8 @@ class StandIn:
         return wire.Done()
 
     def render(self, request: wire.Render, surfaces: dict[int, mmap.mmap], plan: dict[str, Any]) -> wire.Message:
+        if request.frame in plan.get("refused", ()):
+            return wire.Error(9, "not this frame", "")
         if not request.pictures:
             return wire.Rendered(1 if plan.get("unchanged") == "foretold" else 4, 0, 0, 0, 0, 0, 10, "")
         shape = (request.height, request.width, 3)

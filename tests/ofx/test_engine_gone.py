@@ -99,10 +99,11 @@ def test_in_the_middle_of_a_frame(stand_in: StandIn, fault: str) -> None:
 @pytest.mark.parametrize("request_name", ["model", "attach", "needs", "foretell"])
 def test_before_the_frame_is_asked_for(fresh: StandIn, request_name: str, fault: str) -> None:
     # GetFramesNeeded asks for the first two as well, before the render does.
-    fresh.plan(route=2, faults={request_name: [fault] if request_name == "attach" else [fault, fault]})
+    once = request_name in ("attach", "foretell")
+    fresh.plan(route=2, faults={request_name: [fault] if once else [fault, fault]})
     host = start(fresh)
     failed = host.one(1)
-    if request_name != "attach":
+    if not once:
         assert is_right(failed) or (is_source(failed) and failed.message)
     else:
         assert failed.status == OK and is_source(failed) and failed.message
@@ -267,6 +268,27 @@ def test_the_host_ends_a_frame_while_the_engine_starts(fresh: StandIn) -> None:
     host.do("abort 0")
     frame = host.one(0)
     assert frame.status == OK and is_source(frame) and not frame.message
+
+
+def test_the_frames_needed_are_not_waited_for_long(fresh: StandIn) -> None:
+    """The frame itself is made all the same, by a request of its own that has more time."""
+    host = start(fresh, "--manner", "natron", DEBLUR_NEEDS_SECONDS="0.3")
+    assert is_right(host.one(0))
+    fresh.plan(route=2, needs=(-1, 0, 1), faults={"needs": "never"})
+    host.do("press reload")  # the route is asked for again
+    frame = host.one(1)
+    assert is_right(frame) and frame.said["needed"] == [1, 1] and len(fresh.asked("needs")) == 2
+    assert is_right(host.one(2)) and len(fresh.asked("needs")) == 4
+
+
+def test_the_last_word_on_a_frame_stands(stand_in: StandIn) -> None:
+    """Frames of one instance in several threads complain and are content in turns; the message is the last one's."""
+    stand_in.plan(refused=[1, 3, 5, 7, 9])
+    host = start(stand_in, "--threads", "4")
+    for _ in range(5):
+        host.render(*range(10), verb="parallel")
+        for number, told in ((3, True), (4, False), (5, True)):
+            assert bool(host.one(number).message) == told
 
 
 def test_threads_outlive_a_worker_that_dies(stand_in: StandIn) -> None:
