@@ -262,10 +262,20 @@ def test_pictures_of_something_else_get_no_references(client, shot, pictures) ->
     assert answer.references == answer.route == 0
 
 
-def test_frames_beyond_the_clip_are_left_alone_and_that_is_said(client, shot, pictures) -> None:
-    for frame in (-1, 10, 2**40):
-        answer, _ = client.render(shot.model, frame, {frame: pictures[0]})
-        assert answer.flags == UNCHANGED | NOTED and str(frame) in answer.note
+def test_frames_beyond_the_clip_are_left_alone_and_that_is_said(client, shot, pictures, tmp_path: Path) -> None:
+    strange = np.ascontiguousarray(pictures[0][::-1, ::-1])
+    for model, picture in ((shot.model, strange), (shot.alone(tmp_path), pictures[0])):
+        for frame in (-1, 10, 2**40):
+            answer, _ = client.render(model, frame, {frame: picture})
+            assert answer.flags == UNCHANGED | NOTED and str(frame) in answer.note
+
+
+def test_frames_that_the_host_numbers_by_its_own_time_line_are_found(serve, shot, pictures) -> None:
+    with serve().client() as client:
+        for frame in (5, 2, 7):
+            answer, given = client.render(shot.model, 86400 + frame, {86400 + frame: pictures[frame]})
+            assert f"the clip's frame {frame}, not {86400 + frame}" in answer.note and answer.flags == 0
+            assert answer.references == 4 and np.abs(given - expected(shot, pictures, frame)).max() <= 1e-6
 
 
 def test_values_that_are_no_numbers_stay_what_they_are(client, shot, pictures) -> None:

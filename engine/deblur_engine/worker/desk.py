@@ -150,7 +150,7 @@ class Desk:
             return wire.Rendered(wire.Rendered.UNCHANGED, 0, use.route, 0, 0, 0, _micros(started), "")
         renderer = use.renderer(request.width, request.height, scale, self._alignments, self._settings)
         notes = [note for note in (use.note, renderer.session.note) if note]
-        gathered = gather(request, use, renderer, host, scale, protect)
+        gathered = gather(request, use, renderer, host, scale, protect, check)
         notes += gathered.notes
         if gathered.untouched:
             flags = wire.Rendered.UNCHANGED | (wire.Rendered.NOTED if notes else 0)

@@ -16,15 +16,14 @@ from ..errors import BadInput, OutOfMemory, deliberate
 from ..rendering import Renderer
 from ..rendering.contracts import AlignmentLike
 from . import wire
-from .matching import Look, colours, far_apart, find_frame, place
-from .models import FROM_FILE, NO_REFERENCES, Hint, Use
+from .finding import PROVEN, Hint, look_for
+from .matching import Look, colours, place
+from .models import FROM_FILE, NO_REFERENCES, Use
 
 __all__ = ["Gathered", "gather", "settled", "signature"]
 
 Array = npt.NDArray[np.float32]
-_REACH = 3  # frames that a host's numbers are looked for off the clip's
 _LARGEST = 65504.0  # of values that are worked on: what half precision holds; squares of far larger ones overflow
-_PROVEN = 8  # times in a row that an offset was seen after which sharp frames are taken at the host's word
 
 
 @dataclass
@@ -57,22 +56,29 @@ def settled(request: wire.Render, use: Use, renderer: Renderer, protect: bool) -
     position, analysis = use.position(request.frame), renderer.analysis
     if not protect or use.route == NO_REFERENCES or analysis is None:
         return None
+    if use.pictures is not None and not request.flags & wire.Render.ALONE:
+        hint = use.hints.get((request.width, request.height), Hint())
+        at = position + hint.offset
+        proven = hint.times >= PROVEN and 0 <= at < analysis.frame_count
+        return (FROM_FILE, []) if proven and renderer.untouched(at) else None
     if not 0 <= position < analysis.frame_count:
         return NO_REFERENCES, [_foreign(request)]
-    if use.pictures is None or request.flags & wire.Render.ALONE:
-        return (use.route, []) if renderer.untouched(position) else None
-    hint = use.hints.get((request.width, request.height), Hint())
-    if not renderer.untouched(position + hint.offset):
-        return None
-    if hint.times < _PROVEN and any(_treated(renderer, position, hint.offset)):
-        return None
-    return FROM_FILE, []
+    return (use.route, []) if renderer.untouched(position) else None
 
 
 def gather(
-    request: wire.Render, use: Use, renderer: Renderer, host: Mapping[int, Array], scale: float, protect: bool
+    request: wire.Render,
+    use: Use,
+    renderer: Renderer,
+    host: Mapping[int, Array],
+    scale: float,
+    protect: bool,
+    check: Callable[[], None],
 ) -> Gathered:
-    """Find out which frame of the clip the host shows, whether it needs treatment, and from which pictures."""
+    """Find out which frame of the clip the host shows, whether it needs treatment, and from which pictures.
+
+    ``check`` is called while that takes long, and may raise.
+    """
     picture, position = host[request.frame], use.position(request.frame)
     analysis = renderer.analysis
     known = settled(request, use, renderer, protect)
@@ -80,14 +86,12 @@ def gather(
         return Gathered(picture, position, known[0], untouched=True, notes=known[1])
     if use.route == NO_REFERENCES or analysis is None:
         return _alone(request, picture, position)
-    if not 0 <= position < analysis.frame_count:
-        gathered = _alone(request, picture, position)
-        gathered.notes.append(_foreign(request))
-        return gathered
     alone = bool(request.flags & wire.Render.ALONE)
-    if use.pictures is None or alone:
-        return _from_host(request, use, renderer, host, position, scale, protect, alone)
-    return _from_file(request, use, renderer, picture, position, scale, protect)
+    if use.pictures is not None and not alone and use.frame(position) == request.frame:
+        return _from_file(request, use, renderer, picture, position, scale, protect, check)
+    if not 0 <= position < analysis.frame_count:
+        return _outside(request, picture, position, protect)
+    return _from_host(request, use, renderer, host, position, scale, protect, alone)
 
 
 def signature(picture: Array) -> tuple[bytes, bool]:
@@ -118,6 +122,13 @@ def _cleaned(picture: Array, given: int = 0) -> tuple[Hashable, Array]:
 def _alone(request: wire.Render, picture: Array, position: int) -> Gathered:
     """Of a frame that the analysis says nothing about."""
     return Gathered(_cleaned(picture, _marks(request)[request.frame])[1], position)
+
+
+def _outside(request: wire.Render, picture: Array, position: int, protect: bool) -> Gathered:
+    gathered = _alone(request, picture, position)
+    gathered.notes.append(_foreign(request))
+    gathered.untouched = protect
+    return gathered
 
 
 def _foreign(request: wire.Render) -> str:
@@ -162,7 +173,14 @@ def _from_host(
 
 
 def _from_file(
-    request: wire.Render, use: Use, renderer: Renderer, picture: Array, position: int, scale: float, protect: bool
+    request: wire.Render,
+    use: Use,
+    renderer: Renderer,
+    picture: Array,
+    position: int,
+    scale: float,
+    protect: bool,
+    check: Callable[[], None],
 ) -> Gathered:
     analysis, source = use.model.analysis, use.pictures
     assert analysis is not None and source is not None
@@ -181,7 +199,8 @@ def _from_file(
     hint = use.hints.get(size, Hint())
     try:
         known = use.looks.get((position, size, mark))
-        offset, matches, other = known or _seen(position, hint.offset, clean, own)
+        wait = None if request.flags & wire.Render.INTERACTIVE else check
+        seen = known or look_for(position, hint, clean, own, sized, source.thumbnails, wait)
     except Exception as error:
         _unreadable(gathered, error)
         # What the analysis tells of the frame still holds.
@@ -190,17 +209,23 @@ def _from_file(
         gathered.untouched = renderer.untouched(at, protect=protect)
         gathered.pictures = lambda: {at: clean}
         return gathered
-    use.remember((position, size, mark), (offset, matches, other))
-    if not matches:
-        gathered.route = NO_REFERENCES
-        gathered.notes.append(f"frame {request.frame} does not match the clip: it was done alone")
+    if seen.final:
+        use.remember((position, size, mark), seen)
+    if not seen.matches:
+        if not 0 <= position < analysis.frame_count:
+            gathered = _outside(request, picture, position, protect)
+        else:
+            gathered.route = NO_REFERENCES
+            gathered.notes.append(f"frame {request.frame} does not match the clip: it was done alone")
+        if not seen.final:
+            gathered.notes.append("the clip is being looked through for the picture")
         return gathered
     if known is None:
-        use.hints[size] = hint.after(offset)
-    at = gathered.position = position + offset
-    if offset:
-        gathered.notes.append(f"the picture is the clip's frame {use.frame(at)}, not {request.frame}")
-    if other:
+        use.hints[size] = hint.after(seen.offset)
+    at = gathered.position = position + seen.offset
+    if seen.offset:
+        gathered.remarks.append(f"the picture is the clip's frame {use.frame(at)}, not {request.frame}")
+    if seen.other_colours:
         gathered.remarks.append(
             "the colours here are far from those that the model was fitted to: put the effect before the grade, or "
             "set Footage Colour"
@@ -228,23 +253,8 @@ def _from_file(
     return gathered
 
 
-def _seen(
-    position: int, hint: int, picture: Array, own: Callable[[int], Array | None]
-) -> tuple[int, bool, bool]:
-    """Which frame of the clip a picture is: its offset, whether it is that at all, and whether its colours are others."""
-    offset, matches = find_frame(position, hint, picture, own, _REACH)
-    shown = own(position + offset) if matches else None
-    return offset, matches, shown is not None and far_apart(shown, picture)
-
-
 def _marks(request: wire.Render) -> dict[int, int]:
     return {frame: mark for frame, _, _, mark in request.pictures}
-
-
-def _treated(renderer: Renderer, position: int, offset: int) -> list[bool]:
-    """Which of the frames that the host may mean by this number are to be treated."""
-    near = range(position + offset - _REACH, position + offset + _REACH + 1)
-    return [not renderer.untouched(each) for each in near]
 
 
 def _references(renderer: Renderer, position: int) -> int:
