@@ -188,8 +188,9 @@ bool Effect::follow_fit(bool wait) {
     std::unique_ptr<Progress> bar;
     if (wait) bar = std::make_unique<Progress>(handle_, "Fitting a model to the clip");
     double share = 0;
-    // A worker that is busy, or hangs, does not keep the bar from being cancelled.
-    const Patience patience{seconds(60), [&] { return bar != nullptr && !bar->goes_on(share); }};
+    // A worker that is busy, or hangs, keeps neither the bar from being cancelled nor a frame from being aborted.
+    const Patience patience{seconds(60),
+                            [&] { return bar != nullptr ? !bar->goes_on(share) : host().image().abort(handle_) != 0; }};
     Worker& worker = Worker::of(device);
     for (;;) {
         try {
@@ -218,6 +219,7 @@ bool Effect::follow_fit(bool wait) {
             share = state.share;
             patience.check();
         } catch (const Aborted&) {
+            if (!wait) throw;
             cancel_fit();
             return true;
         } catch (const Refused& error) {  // another worker, which knows nothing of it

@@ -162,3 +162,16 @@ def test_only_a_users_press_acts(stand_in: StandIn) -> None:
     host = start(stand_in, clip="/clip.mov")
     host.do("time 3", "time 4", "edited fit", "edited model")
     assert not stand_in.asked("fit")
+
+
+def test_a_frame_that_is_aborted_does_not_wait_for_news_of_a_fit(fresh: StandIn) -> None:
+    fresh.plan(fit="runs")
+    host = start(fresh, clip="/clip.mov", background=1)
+    press(host, "fit")
+    fresh.plan(fit="runs", faults={"fitstatus": "never"})
+    host.do("abort 100")
+    frame = host.one(1)
+    np.testing.assert_array_equal(frame.picture, FRAMES[1])
+    assert frame.status == 0 and not frame.message and not fresh.asked("fitcancel")
+    host.do("abort -1")
+    assert "Fitting: " in press(host, "reload")["values"]["status"]  # it goes on
