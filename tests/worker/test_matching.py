@@ -91,7 +91,11 @@ def test_log_and_display_are_told_apart_and_grades_are_not() -> None:
     light = np.where(shown < 0.081, shown / 4.5, ((shown + 0.099) / 1.099) ** (1 / 0.45)).astype(np.float32)
     log = ((420 + np.log10((light + 0.01) / 0.19) * 261.5) / 1023).astype(np.float32)  # S-Log3 of a BT.709 picture
     assert far_apart(shown, log) and far_apart(log, shown) and far_apart(shown, 1 - shown)
-    for grade in (shown * np.float32(0.8) + np.float32(0.05), shown ** np.float32(1.3), shown * np.float32([1, 0.9, 0.8])):
+    for grade in (
+        shown * np.float32(0.8) + np.float32(0.05),
+        shown ** np.float32(1.3),
+        shown * np.float32([1, 0.9, 0.8]),
+    ):
         assert not far_apart(shown, grade)
     flat = np.full_like(shown, 0.5)
     assert not far_apart(flat, flat)

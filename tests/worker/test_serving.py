@@ -193,7 +193,8 @@ def test_the_result_may_be_asked_for_in_the_place_of_the_frame(client, shot, pic
     shown = client.surface(number).picture(192, 144)
     shown[:] = pictures[5]
     client.ask(
-        wire.Render(str(shot.model), "", 5, 192, 144, 1.0, PROTECT, 0, 0.0, ((5, number, 0, 0),), number, 0), wire.Rendered
+        wire.Render(str(shot.model), "", 5, 192, 144, 1.0, PROTECT, 0, 0.0, ((5, number, 0, 0),), number, 0),
+        wire.Rendered,
     )
     assert np.abs(shown - expected(shot, pictures, 5)).max() <= 1e-6
     client.detach(number)

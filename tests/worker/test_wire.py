@@ -115,7 +115,9 @@ def test_the_messages_are_those_of_the_page() -> None:
     """Number, name and the fields' forms, read from the table in docs/wire.md."""
     written = {}
     for number, name, payload in re.findall(r"^\| (\d+) ([A-Z_]+) \| . \| (.*) \|$", PAGE, re.M):
-        pattern = r"list of \(i64 frame, u32 surface, u64 offset, u64 mark\)|list of i64|\b(?:u32|u64|i64|f32|f64|str)\b"
+        pattern = (
+            r"list of \(i64 frame, u32 surface, u64 offset, u64 mark\)|list of i64|\b(?:u32|u64|i64|f32|f64|str)\b"
+        )
         written[int(number)] = (name, re.findall(pattern, payload.partition(";")[0]))
     names = {"str": "Str", "list of i64": "Frames"} | {
         each: each.upper() for each in ("u32", "u64", "i64", "f32", "f64")
