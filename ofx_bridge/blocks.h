@@ -55,16 +55,25 @@ DEBLUR_FN float sane(float v) {
     return deblur::smaller(deblur::larger(v, -most), most);
 }
 
+// Curves take computing, all else memory alone sets the pace of: so they are there for wider instruction sets too, with
+// the same bits, since nothing is contracted. A sanitizer is not ready yet when the loader chooses among them.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define BRIDGE_WIDER __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define BRIDGE_WIDER
+#endif
+
 template <Transfer K>
-void encode(float* v, int count) {
+DEBLUR_FN void encode(float* v, int count) {
     for (int i = 0; i < count; ++i) v[i] = deblur::from_linear<K>(v[i]);
 }
 template <Transfer K>
-void decode(float* v, int count) {
+DEBLUR_FN void decode(float* v, int count) {
     for (int i = 0; i < count; ++i) v[i] = deblur::to_linear<K>(v[i]);
 }
 
-void encode(float* v, int count, Transfer curve) {
+BRIDGE_WIDER void encode(float* v, int count, Transfer curve) {
     switch (curve) {
         case Transfer::none: return;
         case Transfer::srgb: return encode<Transfer::srgb>(v, count);
@@ -72,7 +81,7 @@ void encode(float* v, int count, Transfer curve) {
         case Transfer::gamma22: return encode<Transfer::gamma22>(v, count);
     }
 }
-void decode(float* v, int count, Transfer curve) {
+BRIDGE_WIDER void decode(float* v, int count, Transfer curve) {
     switch (curve) {
         case Transfer::none: return;
         case Transfer::srgb: return decode<Transfer::srgb>(v, count);
@@ -121,7 +130,13 @@ void add_alpha(const float* from, float* to, int pixels) {
     }
 }
 
-bool same_bits(float a, float b) { return deblur::bits_of(a) == deblur::bits_of(b); }
+// 1 in place of values that came back as they went or could not be sent, 0 of all others.
+BRIDGE_WIDER void mark_own(float* values, const float* back, const float* sent, int count) {
+    for (int i = 0; i < count; ++i) {
+        const bool same = deblur::bits_of(back[i]) == deblur::bits_of(sent[i]);
+        values[i] = same | (sane(values[i]) != values[i]) ? 1.0f : 0.0f;
+    }
+}
 
 struct Buffers {
     alignas(64) float before[4 * block], after[4 * block], alphas[4 * block], sent[4 * block];
@@ -236,17 +251,20 @@ void take_block(const T* from, float* to, int pixels, const HostPicture& form, C
     const int count = pixels * form.channels;
     numbers(from, b.before, b.alphas, pixels, form);
     bool exact = coding.from_light == Transfer::none;
-    if (form.channels == 4) {
+    if (exact && form.channels == 4) {
         const bool all = opaque(b.before, pixels);
-        exact &= all || !form.premultiplied;
+        exact = all || !form.premultiplied;
         taken.opaque &= all;
+    } else {
+        taken.opaque = false;
     }
+    int32_t changed = 0;
     for (int i = 0; i < count; ++i) {
         const float v = sane(b.before[i]);
-        exact &= v == b.before[i];
+        changed |= deblur::bits_of(v) ^ deblur::bits_of(b.before[i]);
         b.before[i] = v;
     }
-    taken.exact &= exact;
+    taken.exact &= exact && changed == 0;
     encode(b.before, count, coding.from_light);
     if (form.channels == 4) {
         drop_alpha(b.before, to, pixels);
@@ -316,8 +334,7 @@ void give_block(const float* result, const float* sent, const T* source, T* to, 
         std::memcpy(b.sent, sent, sizeof(float) * static_cast<size_t>(count));
     }
     // What goes out as the source's own is kept in `before`, which is used up by then: not 0 there.
-    for (int i = 0; i < count; ++i)
-        b.before[i] = same_bits(b.after[i], b.sent[i]) || sane(b.before[i]) != b.before[i] ? 1.0f : 0.0f;
+    mark_own(b.before, b.after, b.sent, count);
     if (show == Show::difference || show == Show::map) {  // nothing here is the source's, but alpha
         for (int i = 0; i < count; ++i) {
             const bool alpha = form.channels == 4 && (i & 3) == 3;

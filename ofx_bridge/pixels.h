@@ -45,7 +45,7 @@ struct Coding {
 // What take() met, so that give() and the engine need not look again.
 struct Taken {
     bool exact = true;   // the engine has the colours' very values: no curve, no alpha divided out, all of them numbers
-    bool opaque = true;  // alpha is 1 everywhere
+    bool opaque = true;  // alpha is known to be 1 everywhere
     uint64_t mark = 0;   // tells what the engine has from another picture of the same size
 };
 
