@@ -240,6 +240,21 @@ def test_a_model_that_is_not_there(client: Client, model: str, clip: str, number
     assert caught.value.code == number and caught.value.message
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_mark_that_promises_too_much_harms_nobody_else(client: Client, shot: Shot, pictures, tmp_path: Path) -> None:
+    """A mark says that all values are numbers: a client that lies gets its own picture wrong."""
+    dice = np.random.default_rng(1)
+    wild = pictures[5].copy()
+    places = dice.random(wild.shape[:2])
+    for share, value in ((0.1, np.nan), (0.05, np.inf), (0.02, -np.inf), (0.01, 3e38)):
+        wild[places < share] = value
+    for number, lie in enumerate((wild, np.full_like(wild, np.nan)), 1):
+        for model in (shot.model, shot.alone(tmp_path)):
+            client.render(model, 5, {5: lie}, marks={5: number})
+    answer, given = client.render(shot.model, 5, {5: pictures[5]}, marks={5: 99})
+    assert answer.references == 4 and np.isfinite(given).all()
+
+
 def test_a_model_that_is_damaged_then_mended_then_replaced(client: Client, shot: Shot, pictures, tmp_path) -> None:
     path = tmp_path / "shot.deblur.onnx"
     path.write_bytes(shot.model.read_bytes()[:5000])
