@@ -177,6 +177,7 @@ class Renderer:
         low, high = float(restored.min()), float(restored.max())
         if not (low >= 0.0 and high <= 1.0):
             np.clip(restored, min(0.0, float(base.min())), max(1.0, float(base.max())), out=restored)
+        if not (math.isfinite(low) and math.isfinite(high)):
             broken = ~np.isfinite(restored).all(axis=2)
             if broken.any():
                 shares[broken] = 0
