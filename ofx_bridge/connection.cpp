@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "worker_client.h"
 
@@ -20,13 +19,6 @@ std::string& host_name() {
 std::mutex& host_mutex() {
     static std::mutex mutex;
     return mutex;
-}
-
-// 10 seconds; tests shorten it.
-milliseconds silence_limit() {
-    const char* text = std::getenv("DEBLUR_SILENCE_SECONDS");
-    const double seconds = text ? std::atof(text) : 0;
-    return seconds > 0 ? milliseconds(static_cast<int64_t>(seconds * 1000)) : milliseconds(10'000);
 }
 
 }  // namespace
@@ -101,7 +93,7 @@ std::vector<uint8_t> Connection::ask(wire::Type type, const wire::Writer& payloa
 void Connection::wait_step(const Patience& patience, Clock::time_point end) {
     patience.check();
     const auto now = Clock::now();
-    if (now - last_sign_ > silence_limit()) {
+    if (now - last_sign_ > setting("DEBLUR_SILENCE_SECONDS", 10)) {
         channel_->kill_peer();
         throw Lost("the engine did not answer any more and was ended");
     }

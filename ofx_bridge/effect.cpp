@@ -66,6 +66,7 @@ Chosen Effect::chosen(double time) const {
     now.device = devices[std::clamp(number("device", 0), 0, 2)];
     now.preset = presets[std::clamp(number("preset", 1), 0, 2)];
     now.first_frame = number("firstFrame", 0);
+    now.background = number("background", 0) != 0;
     now.model = absolute(text("model"));
     now.clip = absolute(text("clip"));
     if (now.clip.empty()) now.clip = absolute(host().text(properties_, ofx::resolve_file_path));
@@ -85,7 +86,11 @@ bool Effect::is_identity(double time) const { return chosen(time).leaves_all_alo
 void Effect::name_frames(double time, ofx::PropertySet out) {
     const Chosen now = chosen(time);
     if (!host().temporal() || now.leaves_all_alone() || (now.model.empty() && now.clip.empty())) return;
-    const Patience patience{std::chrono::seconds(25), [this] { return host().image().abort(handle_) != 0; }};
+    // The host waits for this before it does anything else. Where the engine takes longer the frame alone is named; its
+    // render asks again.
+    const auto end = Clock::now() + setting("DEBLUR_NEEDS_SECONDS", 3);
+    const Patience patience{std::chrono::seconds(60),
+                            [&] { return Clock::now() > end || host().image().abort(handle_) != 0; }};
     const int64_t frame = frame_at(time, now, nullptr);
     Worker& worker = Worker::of(now.device);
     Lease lease = worker.lease(key_, patience);
@@ -117,19 +122,37 @@ void Effect::complain(const char* type, const std::string& message) {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         status_ = message;
-        if (complaint_ == message) return;
-        complaint_ = message;
+        wanted_ = {type, message};
     }
-    host().show_persistent(handle_, type, message);
+    settle();
 }
 
 void Effect::content() {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (complaint_.empty()) return;
-        complaint_.clear();
+        wanted_ = {};
     }
-    host().clear_persistent(handle_);
+    settle();
+}
+
+// Several threads say different things of their frames: what was said last has to stand in the end. No lock is held
+// while the host is called, which may wait for a thread that waits for the lock.
+void Effect::settle() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (telling_) return;  // who is at it looks again
+    telling_ = true;
+    while (shown_ != wanted_.text) {
+        const Message now = wanted_;
+        shown_ = now.text;
+        lock.unlock();
+        if (now.text.empty()) {
+            host().clear_persistent(handle_);
+        } else {
+            host().show_persistent(handle_, now.type, now.text);
+        }
+        lock.lock();
+    }
+    telling_ = false;
 }
 
 void Effect::set_text(const char* name, const std::string& value) {

@@ -20,14 +20,12 @@ struct Chosen {
     Footage footage = Footage::automatic;
     View view = View::result;
     std::string device = "auto", preset = "standard";
+    bool background = false;
     int first_frame = 0;
     std::string model, clip;  // absolute paths, or ""
 
     bool leaves_all_alone() const { return strength <= 0 && view == View::result; }
 };
-
-// Whether the host's pictures are scene-linear light; `colourspace` is what the host calls it, "" if it says nothing.
-bool is_linear(Footage footage, const HostPicture& picture, const std::string& colourspace);
 
 class Effect {
 public:
@@ -48,9 +46,12 @@ public:
 private:
     void make(ofx::PropertySet in, const Image& source, const Image& output, Box window, const Chosen& chosen,
               bool interactive);
+    std::string told(const wire::Rendered& done, const wire::ModelInfo& info, const std::string& engine,
+                     const std::string& remark);                  // the frame's note, shown where it is worth it
     void say(const std::string& status);                          // for the status line, at the next chance
     void complain(const char* type, const std::string& message);  // and as a persistent message
     void content();                                               // takes the message back
+    void settle();                                                // makes the host show what is to be said
     void fit(double time);
     void fit_by_path(const Chosen& chosen);
     void fit_from_host(const Chosen& chosen);
@@ -67,7 +68,14 @@ private:
     const uint64_t key_;
 
     mutable std::mutex mutex_;  // over what follows: hosts render an instance in several threads
-    std::string status_, complaint_, fitted_model_;
+    std::string status_, fitted_model_;
+    struct Message {
+        const char* type = nullptr;
+        std::string text;  // "" none
+    };
+    Message wanted_;
+    std::string shown_;
+    bool telling_ = false;  // a thread is about to make `shown_` what is wanted
     uint64_t job_ = 0;
     std::string job_device_;
 };

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "colour.h"
 #include "effect.h"
 #include "frames.h"
 #include "platform.h"
@@ -104,7 +105,7 @@ void Effect::fit(double time) {
     } else {
         fit_from_host(now);
     }
-    if (host().progress() == nullptr) {
+    if (host().progress() == nullptr || now.background) {
         say("A fit runs. Press Reload to see how far it is");
         return;
     }
@@ -143,7 +144,8 @@ void Effect::fit_from_host(const Chosen& now) {
         const Progress bar(handle_, "Reading the clip's frames");
         const std::string colourspace = host().text(source_properties_, ofx::clip_colourspace);
         for (double when = *first; when <= *last; when += 1) {
-            if (!bar.goes_on((when - *first) / (*last - *first + 1))) throw Failure("the fit was cancelled");
+            if (!bar.goes_on((when - *first) / (*last - *first + 1)) || host().image().abort(handle_) != 0)
+                throw Failure("the fit was cancelled");
             const Image image(source_, when);
             if (!image || image.picture().channels < 3)
                 throw Failure("the host has no picture at " + std::to_string(std::lround(when)), image.trouble());
@@ -185,11 +187,15 @@ bool Effect::follow_fit(bool wait) {
     };
     std::unique_ptr<Progress> bar;
     if (wait) bar = std::make_unique<Progress>(handle_, "Fitting a model to the clip");
+    double share = 0;
+    // A worker that is busy, or hangs, keeps neither the bar from being cancelled nor a frame from being aborted.
+    const Patience patience{seconds(60),
+                            [&] { return bar != nullptr ? !bar->goes_on(share) : host().image().abort(handle_) != 0; }};
     Worker& worker = Worker::of(device);
     for (;;) {
         try {
-            Lease lease = worker.lease(key_, short_wait);
-            const auto payload = lease->ask(wire::Type::fit_status, wire::job(job), wire::Type::fit_state, short_wait);
+            Lease lease = worker.lease(key_, patience);
+            const auto payload = lease->ask(wire::Type::fit_status, wire::job(job), wire::Type::fit_state, patience);
             const wire::FitState state{wire::Reader(payload)};
             switch (state.state) {
                 case wire::FitStage::done: {
@@ -210,10 +216,12 @@ bool Effect::follow_fit(bool wait) {
             }
             say("Fitting: " + state.stage + ", " + std::to_string(std::lround(state.share * 100)) + " %");
             if (!wait) return false;
-            if (!bar->goes_on(state.share)) {
-                cancel_fit();
-                return true;
-            }
+            share = state.share;
+            patience.check();
+        } catch (const Aborted&) {
+            if (!wait) throw;
+            cancel_fit();
+            return true;
         } catch (const Refused& error) {  // another worker, which knows nothing of it
             ended("The fit was lost: " + error.whole());
             if (wait) throw Failure("the fit was lost: " + error.whole());

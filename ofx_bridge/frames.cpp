@@ -57,10 +57,10 @@ std::vector<wire::Place> bring(Connection& connection, const std::vector<int64_t
         taken[slot] = true;
         if (what.empty() || held[slot].what != what || held[slot].frame != number) {
             held[slot] = {};
-            take(image.picture(), coding, connection.slot(slot));
-            held[slot] = {what, number};
+            const Taken taken = take(image.picture(), coding, connection.slot(slot));
+            held[slot] = {what, number, taken};
         }
-        places.push_back({number, Connection::surface, connection.offset(slot)});
+        places.push_back({number, Connection::surface, connection.offset(slot), held[slot].taken.mark});
     };
     for (const int64_t number : frames) {
         patience.check();

@@ -26,6 +26,8 @@ bool HostSide::attach(const ofx::Host* given) {
     name_ = text(given->host, ofx::prop_name);
     temporal_ = whole(given->host, ofx::prop_temporal).value_or(0) != 0;
     deaf_ = name_ == "MLT";
+    // Their progress suites do nothing: whoever waited for one to be cancelled would wait for minutes.
+    if (name_ == "MLT" || name_ == "uk.co.thefoundry.OfxHostDemo") progress_ = nullptr;
     for (const char* known : {"uk.co.thefoundry.nuke", "fr.inria.Natron", "DaVinciResolveFusion"})
         linear_ = linear_ || name_.rfind(known, 0) == 0;
     return true;

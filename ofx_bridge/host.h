@@ -18,6 +18,7 @@ public:
 
     const ofx::ImageEffectSuite& image() const { return *image_; }
     const ofx::ParameterSuite& params() const { return *params_; }
+    // Null, too, where a bar is neither shown nor can be cancelled.
     const ofx::ProgressSuiteV1* progress() const { return progress_; }
 
     std::string text(ofx::PropertySet set, const char* name, int index = 0) const;

@@ -33,10 +33,14 @@ inline constexpr Control controls[] = {
     {"device", Kind::choice, "Device", 0, 0, 2, false, "auto|cpu|cuda",
      "What the network runs on. Auto takes a GPU where one really works."},
     {"firstFrame", Kind::whole, "First Frame", 0, -1000000, 1000000, false, "",
-     "Where on the time line the clip's first frame (number 0) lies. Hosts that tell the frame by themselves ignore "
-     "it."},
+     "Where on the time line the clip's first frame (number 0) lies. Not needed where the host tells the frame or the "
+     "clip's file is there: then frames are found by what they show."},
     {"preset", Kind::choice, "Fit Quality", 1, 0, 2, false, "draft|standard|high",
      "How long a fit may take: about 3, 12 or 90 minutes."},
+    {"background", Kind::toggle, "Fit in Background", 0, 0, 1, false, "",
+     "Go on working while a fit runs: the status line says how far it is, and the effect takes the new model by "
+     "itself. "
+     "The project keeps the model's path from the next control that is touched on."},
     {"fit", Kind::button, "Fit", 0, 0, 0, false, "", "Fit a model to this clip now, and use it when it is done."},
     {"cancel", Kind::button, "Cancel Fit", 0, 0, 0, false, "", "Stop the fit that runs for this effect."},
     {"reload", Kind::button, "Reload", 0, 0, 0, false, "",

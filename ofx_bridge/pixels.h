@@ -42,12 +42,20 @@ struct Coding {
     Transfer from_light = Transfer::none;
 };
 
-// All of `source` to the engine. Channels are 3 or 4. What is no number goes as 0, infinities as ±65504.
-void take(const HostPicture& source, Coding coding, float* picture);
+// What take() met, so that give() and the engine need not look again.
+struct Taken {
+    bool exact = true;   // the engine has the colours' very values: no curve, no alpha divided out, all of them numbers
+    bool opaque = true;  // alpha is known to be 1 everywhere
+    uint64_t mark = 0;   // tells what the engine has from another picture of the same size
+};
 
-// `result` back to the host, within `window`, with alpha from `source`, which has the bounds that take() saw when it
-// made `sent` of it. Values that the engine left alone, or that could not be sent as they are, keep the source's bits.
-void give(const float* result, const float* sent, const HostPicture& source, Coding coding, Show show,
+// All of `source` to the engine. Channels are 3 or 4. What is no number goes as 0, infinities as ±65504.
+Taken take(const HostPicture& source, Coding coding, float* picture);
+
+// `result` back to the host, within `window`, with alpha from `source`, which is what take() saw when it made `sent` of
+// it and said `taken`. Values that the engine left alone, or that could not be sent as they are, keep the source's
+// bits.
+void give(const float* result, const float* sent, Taken taken, const HostPicture& source, Coding coding, Show show,
           const HostPicture& output, Box window);
 
 // `source` as it is, within `window`; nothing (transparent black) where it does not reach.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 
+#include "colour.h"
 #include "effect.h"
 #include "frames.h"
 
@@ -17,15 +18,6 @@ using std::chrono::seconds;
 
 constexpr const char* routes[] = {"no sharp references", "references from the clip's file", "references from the host",
                                   "references kept with the model"};
-
-Transfer curve_of(const wire::ModelInfo& info) {
-    switch (info.transfer) {
-        case 1: return Transfer::bt709;
-        case 2: return Transfer::srgb;
-        case 3: return Transfer::gamma22;
-        default: return Transfer::none;
-    }
-}
 
 // The host's pixels per pixel of the clip; a clip that was fitted into another shape keeps its smaller ratio.
 double scale_of(const wire::ModelInfo& info, const Box& bounds) {
@@ -41,16 +33,6 @@ std::string in_ms(Clock::duration time) {
 }
 
 }  // namespace
-
-// Whether the host's pictures are scene-linear light.
-bool is_linear(Footage footage, const HostPicture& picture, const std::string& colourspace) {
-    if (footage != Footage::automatic) return footage == Footage::linear;
-    if (picture.depth == Depth::byte || picture.depth == Depth::word) return false;
-    if (!colourspace.empty())
-        return colourspace.find("lin") != std::string::npos || colourspace == "ACEScg" ||
-               colourspace.rfind("ACES2065", 0) == 0;
-    return host().linear();
-}
 
 ofx::Status Effect::render(ofx::PropertySet in) {
     const double time = host().number(in, ofx::prop_time).value_or(0);
@@ -113,24 +95,16 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
     try {
         const wire::ModelInfo info = worker.model(*lease, now.model, now.clip, patience);
         const std::string colourspace = host().text(source_properties_, ofx::clip_colourspace);
-        Coding coding;
-        if (is_linear(now.footage, source.picture(), colourspace)) coding.from_light = curve_of(info);
-
+        const bool linear = is_linear(now.footage, source.picture(), colourspace);
+        const Coding coding{linear ? curve_of(info.curve) : Transfer::none};
+        const Show show = now.view == View::split        ? Show::split
+                          : now.view == View::difference ? Show::difference
+                          : now.view == View::map        ? Show::map
+                                                         : Show::result;
         const int64_t frame = frame_at(time, now, in);
-        const auto frames = frames_needed(*lease, info, now.model, now.clip, frame, patience);
-        const auto first = host().number(source_properties_, ofx::prop_frame_range, 0);
-        const auto last = host().number(source_properties_, ofx::prop_frame_range, 1);
-        const Fetch fetch = [&](int64_t number, const std::function<void(const Image&)>& use) {
-            const double when = time + static_cast<double>(number - frame);
-            // Beyond the ends some hosts repeat the last picture, which is not the one that was asked for.
-            if (first && last && *first <= *last && (when < *first || when > *last)) return;
-            const Image image(source_, when);
-            if (image) use(image);
-        };
         const Box& bounds = source.picture().bounds;
         const auto begun = Clock::now();
         wire::Render request;
-        request.pictures = bring(*lease, frames, frame, source, coding, std::to_string(key_), fetch, patience);
         request.model = now.model, request.clip = now.clip;
         request.frame = frame;
         request.width = static_cast<uint32_t>(bounds.width()), request.height = static_cast<uint32_t>(bounds.height());
@@ -138,49 +112,59 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
         request.flags = (now.protect ? wire::render_protect : 0) | (interactive ? wire::render_interactive : 0);
         request.view = now.view == View::map ? 1 : 0;
         request.scale = scale_of(info, bounds);
-        request.out_surface = Connection::surface, request.out_offset = lease->offset(0);
-
-        const auto copied_in = Clock::now();
-        const auto payload = lease->ask(wire::Type::render, wire::render(request), wire::Type::rendered, patience);
-        const auto answered = Clock::now();
-        const wire::Rendered done{wire::Reader(payload)};
-        const Show show = now.view == View::split        ? Show::split
-                          : now.view == View::difference ? Show::difference
-                          : now.view == View::map        ? Show::map
-                                                         : Show::result;
-        const auto own = std::find_if(request.pictures.begin(), request.pictures.end(),
-                                      [&](const wire::Place& place) { return place.frame == frame; });
-        if (own == request.pictures.end()) throw Failure("the frame itself did not reach the engine", "");
-        const float* sent = lease->slot(static_cast<size_t>(own->offset / lease->offset(1)));
-        const bool unchanged = (done.flags & wire::rendered_unchanged) != 0;
-        if (unchanged && show != Show::difference) {
+        const auto ask = [&] {
+            const auto payload = lease->ask(wire::Type::render, wire::render(request), wire::Type::rendered, patience);
+            return wire::Rendered(wire::Reader(payload));
+        };
+        // Most frames of most clips are sharp: then no picture has to travel.
+        std::optional<wire::Rendered> done;
+        if (now.protect && (show == Show::result || show == Show::split)) done = ask();
+        const auto foretold = Clock::now();
+        auto copied_in = foretold, answered = foretold;
+        bool unchanged = done && (done->flags & wire::rendered_unchanged) != 0;
+        if (unchanged) {
             pass(source.picture(), output.picture(), window);
         } else {
-            give(unchanged ? sent : lease->slot(0), sent, source.picture(), coding, show, output.picture(), window);
+            const auto frames = frames_needed(*lease, info, now.model, now.clip, frame, patience);
+            const auto first = host().number(source_properties_, ofx::prop_frame_range, 0);
+            const auto last = host().number(source_properties_, ofx::prop_frame_range, 1);
+            const Fetch fetch = [&](int64_t number, const std::function<void(const Image&)>& use) {
+                const double when = time + static_cast<double>(number - frame);
+                // Beyond the ends some hosts repeat the last picture, which is not the one that was asked for.
+                if (first && last && *first <= *last && (when < *first || when > *last)) return;
+                const Image image(source_, when);
+                if (image) use(image);
+            };
+            request.pictures = bring(*lease, frames, frame, source, coding, std::to_string(key_), fetch, patience);
+            request.out_surface = Connection::surface, request.out_offset = lease->offset(0);
+            copied_in = Clock::now();
+            done = ask();
+            answered = Clock::now();
+            unchanged = (done->flags & wire::rendered_unchanged) != 0;
+            const auto own = std::find_if(request.pictures.begin(), request.pictures.end(),
+                                          [&](const wire::Place& place) { return place.frame == frame; });
+            if (own == request.pictures.end()) throw Failure("the frame itself did not reach the engine", "");
+            const auto slot = static_cast<size_t>(own->offset / lease->offset(1));
+            const float* sent = lease->slot(slot);
+            if (unchanged && show != Show::difference) {
+                pass(source.picture(), output.picture(), window);
+            } else {
+                give(unchanged ? sent : lease->slot(0), sent, lease->held()[slot].taken, source.picture(), coding, show,
+                     output.picture(), window);
+            }
         }
         worker.worked();
         std::string status = "Frame " + std::to_string(frame) + ": ";
-        status += unchanged ? "nothing to deblur"
-                            : (done.references > 0 ? std::to_string(done.references) + " " : "") + routes[done.route];
-        status += ", on " + lease->welcome().device + " in " + in_ms(copied_in - begun) + " + " +
-                  in_ms(answered - copied_in) + " + " + in_ms(Clock::now() - answered) +
+        status += unchanged
+                      ? "nothing to deblur"
+                      : (done->references > 0 ? std::to_string(done->references) + " " : "") + routes[done->route];
+        status += ", on " + lease->welcome().device + " in " + in_ms(copied_in - foretold) + " + " +
+                  in_ms(answered - copied_in + (foretold - begun)) + " + " + in_ms(Clock::now() - answered) +
                   " ms (copied in, engine, copied out), of which aligned " +
-                  in_ms(std::chrono::microseconds(done.aligned_us)) + ", restored " +
-                  in_ms(std::chrono::microseconds(done.restored_us));
-        std::string note = done.note;
-        if (note.empty()) note = info.note;
-        if (lease->welcome().engine != DEBLUR_VERSION)
-            note += (note.empty() ? "" : "; ") + std::string("the engine is of version ") + lease->welcome().engine +
-                    ", the plug-in of " + DEBLUR_VERSION + ": run deblur-engine plugin install";
-        if (!note.empty()) status += ". " + note;
-        const bool worth_showing =
-            (done.flags & wire::rendered_noteworthy) != 0 || lease->welcome().engine != DEBLUR_VERSION;
-        if (worth_showing && !note.empty()) {
-            complain(ofx::message_warning, "Deblur: " + note);
-        } else {
-            content();
-        }
-        say(status);
+                  in_ms(std::chrono::microseconds(done->aligned_us)) + ", restored " +
+                  in_ms(std::chrono::microseconds(done->restored_us));
+        const std::string note = told(*done, info, lease->welcome().engine, mismatch(now.footage, linear, info.curve));
+        say(note.empty() ? status : status + ". " + note);
     } catch (const Lost& error) {
         lease.drop();
         worker.died(error.whole());
@@ -190,6 +174,26 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
         worker.died(error.what());
         throw Lost(std::string("the engine sent what is no message: ") + error.what());
     }
+}
+
+std::string Effect::told(const wire::Rendered& done, const wire::ModelInfo& info, const std::string& engine,
+                         const std::string& remark) {
+    std::string note;
+    const auto add = [&](const std::string& text) {
+        if (!text.empty()) note += (note.empty() ? "" : "; ") + text;
+    };
+    add(remark);
+    add(done.note.empty() ? info.note : done.note);
+    if (engine != DEBLUR_VERSION)
+        add("the engine is of version " + engine + ", the plug-in of " + DEBLUR_VERSION +
+            ": run deblur-engine plugin install");
+    if (!remark.empty() || engine != DEBLUR_VERSION ||
+        ((done.flags & wire::rendered_noteworthy) != 0 && !note.empty())) {
+        complain(ofx::message_warning, "Deblur: " + note);
+    } else {
+        content();
+    }
+    return note;
 }
 
 }  // namespace bridge

@@ -51,12 +51,26 @@ enum class Type : uint16_t {
     stop = 52,
 };
 
+// What a model's clip is coded by; `untagged` is taken for BT.709 and may be log.
+enum class Curve : uint32_t {
+    unknown = 0,
+    bt709 = 1,
+    srgb = 2,
+    gamma22 = 3,
+    linear = 4,
+    gamma28 = 5,
+    pq = 6,
+    hlg = 7,
+    log = 8,
+    untagged = 9,
+};
+
 // How references come to the worker.
 enum class Route : uint32_t { none = 0, file = 1, host = 2, kept = 3 };
 
 constexpr uint32_t code_model = 9, code_bad_message = 100, code_version = 101;
 constexpr uint32_t render_protect = 1, render_interactive = 2, render_alone = 4;
-constexpr uint32_t rendered_unchanged = 1, rendered_noteworthy = 2;
+constexpr uint32_t rendered_unchanged = 1, rendered_noteworthy = 2, rendered_wanted = 4;
 constexpr uint32_t fit_overwrite = 1, fit_frames_follow = 2;
 
 struct Header {
@@ -172,6 +186,7 @@ struct Place {
     int64_t frame;
     uint32_t surface;
     uint64_t offset;
+    uint64_t mark = 0;  // 0: unknown
 };
 
 struct Render {
@@ -190,7 +205,8 @@ inline Writer render(const Render& r) {
     Writer to;
     to.text(r.model).text(r.clip).number(r.frame).number(r.width).number(r.height).number(r.strength);
     to.number(r.flags).number(r.view).number(r.scale).number(static_cast<uint32_t>(r.pictures.size()));
-    for (const Place& place : r.pictures) to.number(place.frame).number(place.surface).number(place.offset);
+    for (const Place& place : r.pictures)
+        to.number(place.frame).number(place.surface).number(place.offset).number(place.mark);
     return to.number(r.out_surface).number(r.out_offset);
 }
 
@@ -225,7 +241,7 @@ struct ModelInfo {
     std::string model, clip;
     uint32_t width = 0, height = 0;
     int64_t frames = 0;
-    uint32_t transfer = 0;
+    Curve curve = Curve::unknown;
     Route route = Route::none;
     uint64_t generation = 0;
     std::string note;
@@ -233,13 +249,13 @@ struct ModelInfo {
     explicit ModelInfo(Reader from) : model(from.text()), clip(from.text()) {
         width = from.number<uint32_t>(), height = from.number<uint32_t>();
         frames = from.number<int64_t>();
-        transfer = from.number<uint32_t>();
+        const auto transfer = from.number<uint32_t>();
         const auto number = from.number<uint32_t>();
         generation = from.number<uint64_t>();
         note = from.text();
         from.end();
-        if (transfer > 3 || number > 3) throw Malformed("a model of unknown transfer or route");
-        route = static_cast<Route>(number);
+        if (transfer > 9 || number > 3) throw Malformed("a model of unknown transfer or route");
+        curve = static_cast<Curve>(transfer), route = static_cast<Route>(number);
     }
 };
 

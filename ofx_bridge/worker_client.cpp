@@ -19,13 +19,6 @@ constexpr seconds idle_for{60};
 constexpr seconds model_is_fresh{1};
 constexpr milliseconds look_again{20};
 
-// Seconds from the environment, for tests.
-milliseconds setting(const char* name, double otherwise) {
-    const char* text = std::getenv(name);
-    const double value = text ? std::atof(text) : 0;
-    return milliseconds(static_cast<int64_t>((value > 0 ? value : otherwise) * 1000));
-}
-
 std::mutex& workers_mutex() {
     static std::mutex mutex;
     return mutex;
@@ -36,6 +29,12 @@ std::map<std::string, std::unique_ptr<Worker>>& workers() {
 }
 
 }  // namespace
+
+milliseconds setting(const char* name, double otherwise) {
+    const char* text = std::getenv(name);
+    const double value = text ? std::atof(text) : 0;
+    return milliseconds(static_cast<int64_t>((value > 0 ? value : otherwise) * 1000));
+}
 
 Lease::~Lease() {
     if (connection_) worker_->give_back(std::move(connection_));

@@ -14,12 +14,16 @@
 
 #include "channel.h"
 #include "failure.h"
+#include "pixels.h"
 #include "shared_memory.h"
 #include "wire.h"
 
 namespace bridge {
 
 using Clock = std::chrono::steady_clock;
+
+// Seconds from the environment, for tests.
+std::chrono::milliseconds setting(const char* name, double otherwise);
 
 // How long a request may take in all, and who may end it sooner.
 struct Patience {
@@ -35,6 +39,7 @@ struct Patience {
 struct Held {
     std::string what;  // "" nothing that may be used again
     int64_t frame = 0;
+    Taken taken;
 };
 
 class Worker;

@@ -92,6 +92,11 @@ def measure(place: Workplace, size: tuple[int, int], rounds: int, many: int) -> 
     row("first frame after the host's start, with the worker's", took)
     row("first blurry frame, aligned anew", render(host, BLURRY))
     render(host, OTHER)
+    # By now the worker knows how the host numbers the clip's frames: the steady state begins.
+    forth = [render(host, n) for n in range(LAST + 1)]
+    back = [render(host, n) for n in reversed(range(LAST + 1))]
+    row("scrubbing over all frames, the mean", float(np.mean(forth)))
+    row("  and back", float(np.mean(back)))
     for name, numbers in (("blurry", (BLURRY, OTHER)), ("unchanged", (SHARP, 3))):
         taken = np.array([stages(host, number) for _ in range(rounds // 2) for number in numbers])
         total, copied_in, engine, copied_out, aligned, restored = taken.T
@@ -105,10 +110,6 @@ def measure(place: Workplace, size: tuple[int, int], rounds: int, many: int) -> 
         row("  overhead", total - aligned - restored)
         if name == "blurry":
             alone = float(np.median(restored))
-    forth = [render(host, n) for n in range(LAST + 1)]
-    back = [render(host, n) for n in reversed(range(LAST + 1))]
-    row("scrubbing over all frames, the mean", float(np.mean(forth)))
-    row("  and back", float(np.mean(back)))
     host.close()
 
     pair = start("--instances", "2", "--threads", "2")

@@ -91,6 +91,8 @@ class StandIn:
                 header = wire.Header.unpack(data)
                 request = wire.parse(header.type, exactly(connection, header.length))
                 name = type(request).__name__.lower()
+                if isinstance(request, wire.Render) and not request.pictures:
+                    name = "foretell"
                 self.note(name=name, worker=os.getpid(), **asdict(request))
                 if isinstance(request, wire.Attach):
                     surfaces[request.surface] = self.map(descriptors[0], request.bytes)
@@ -214,17 +216,21 @@ class StandIn:
         return wire.Done()
 
     def render(self, request: wire.Render, surfaces: dict[int, mmap.mmap], plan: dict[str, Any]) -> wire.Message:
+        if request.frame in plan.get("refused", ()):
+            return wire.Error(9, "not this frame", "")
+        if not request.pictures:
+            return wire.Rendered(1 if plan.get("unchanged") == "foretold" else 4, 0, 0, 0, 0, 0, 10, "")
         shape = (request.height, request.width, 3)
         own = next(p for p in request.pictures if p[0] == request.frame)
         look = lambda surface, offset: np.frombuffer(  # noqa: E731
             surfaces[surface], np.float32, shape[0] * shape[1] * 3, offset
         ).reshape(shape)
-        picture, out = look(*own[1:]), look(request.out_surface, request.out_offset)
+        picture, out = look(*own[1:3]), look(request.out_surface, request.out_offset)
         if plan.get("unchanged"):
             return wire.Rendered(1, 0, 0, 0, 0, 0, 10, "")
         out[:] = made(picture)
         # The other pictures' means, so that a test sees that the right ones came.
-        means = {str(p[0]): float(np.mean(look(*p[1:]))) for p in request.pictures}
+        means = {str(p[0]): float(np.mean(look(*p[1:3]))) for p in request.pictures}
         self.note(name="seen", frame=request.frame, means=means)
         used = len(request.pictures) - 1
         return wire.Rendered(0, used, plan.get("route", 1), 1, 2, 3, 4, plan.get("note", ""))

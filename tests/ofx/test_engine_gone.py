@@ -58,10 +58,14 @@ def is_struck(frame: Frame, given: np.ndarray) -> bool:
     return 0.1 < struck.mean() < 0.5 and np.array_equal(frame.picture[~struck], given[~struck])
 
 
-def is_right(frame: Frame) -> bool:
+def is_made(frame: Frame) -> bool:
     want = GIVEN.copy()
     want[..., :3] = made(GIVEN[..., :3])
-    return frame.status == OK and np.allclose(frame.picture, want, atol=1e-6) and not frame.message
+    return frame.status == OK and np.allclose(frame.picture, want, atol=1e-6)
+
+
+def is_right(frame: Frame) -> bool:
+    return is_made(frame) and not frame.message
 
 
 def works_soon(host: Host, first: int, seconds: float = 10) -> Frame:
@@ -96,13 +100,14 @@ def test_in_the_middle_of_a_frame(stand_in: StandIn, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["kill", "truncated", "garbage", "stop", "long"])
-@pytest.mark.parametrize("request_name", ["model", "attach", "needs"])
+@pytest.mark.parametrize("request_name", ["model", "attach", "needs", "foretell"])
 def test_before_the_frame_is_asked_for(fresh: StandIn, request_name: str, fault: str) -> None:
     # GetFramesNeeded asks for the first two as well, before the render does.
-    fresh.plan(route=2, faults={request_name: [fault] if request_name == "attach" else [fault, fault]})
+    once = request_name in ("attach", "foretell")
+    fresh.plan(route=2, faults={request_name: [fault] if once else [fault, fault]})
     host = start(fresh)
     failed = host.one(1)
-    if request_name != "attach":
+    if not once:
         assert is_right(failed) or (is_source(failed) and failed.message)
     else:
         assert failed.status == OK and is_source(failed) and failed.message
@@ -269,13 +274,34 @@ def test_the_host_ends_a_frame_while_the_engine_starts(fresh: StandIn) -> None:
     assert frame.status == OK and is_source(frame) and not frame.message
 
 
+def test_the_frames_needed_are_not_waited_for_long(fresh: StandIn) -> None:
+    """The frame itself is made all the same, by a request of its own that has more time."""
+    host = start(fresh, "--manner", "natron", DEBLUR_NEEDS_SECONDS="1.5")
+    assert is_right(host.one(0))
+    fresh.plan(route=2, needs=(-1, 0, 1), faults={"needs": "never"})
+    host.do("press reload")  # the route is asked for again
+    frame = host.one(1)
+    assert is_right(frame) and frame.said["needed"] == [1, 1] and len(fresh.asked("needs")) == 2
+    assert is_right(host.one(2)) and len(fresh.asked("needs")) == 4
+
+
+def test_the_last_word_on_a_frame_stands(stand_in: StandIn) -> None:
+    """Frames of one instance in several threads complain and are content in turns; the message is the last one's."""
+    stand_in.plan(refused=[1, 3, 5, 7, 9])
+    host = start(stand_in, "--threads", "4")
+    for _ in range(5):
+        host.render(*range(10), verb="parallel")
+        for number, told in ((3, True), (4, False), (5, True)):
+            assert bool(host.one(number).message) == told
+
+
 def test_threads_outlive_a_worker_that_dies(stand_in: StandIn) -> None:
     host = start(stand_in, "--instances", "4", "--threads", "4")
     for fault in ("kill", "garbage", "short"):
         stand_in.plan(faults={"render": fault})
         for frame in host.render(*range(4), verb="parallel"):
-            # A message may have been taken back by the next frame of the same instance, in another thread.
-            assert frame.status == OK and (is_source(frame) or is_right(frame))
+            # The message may be that of another frame of the same instance, in another thread.
+            assert frame.status == OK and (is_source(frame) or is_made(frame))
         assert is_right(works_soon(host, 5))
 
 

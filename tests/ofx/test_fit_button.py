@@ -76,6 +76,37 @@ def test_a_host_without_a_bar_is_asked_to_press_reload(stand_in: StandIn, manner
     assert said["values"]["model"] == "/made/new.deblur.onnx"
 
 
+@pytest.mark.parametrize("manner", ["mlt", "hostdemo"])
+def test_a_bar_that_does_nothing_is_not_waited_for(stand_in: StandIn, manner: str) -> None:
+    stand_in.plan(fit="runs")
+    frames = {n: (p * 255).astype(np.uint8) for n, p in FRAMES.items()}
+    # In the manner of hostDemo the controls after the first string are lost: it fits from the host's frames.
+    host = start(stand_in, "--manner", manner, frames=frames, **({"clip": "/clip.mov"} if manner == "mlt" else {}))
+    assert "progress_updates" not in press(host, "fit")
+    assert len(stand_in.asked("fit")) == 1 and not stand_in.asked("fitstatus")
+
+
+def test_a_fit_in_the_background(stand_in: StandIn) -> None:
+    host = start(stand_in, clip="/clip.mov", background=1)
+    said = press(host, "fit")
+    assert "A fit runs" in said["values"]["status"] and "progress_updates" not in said
+    assert "10 %" in press(host, "reload")["values"]["status"]
+    host.render(0, 1, 2, 3)
+    assert stand_in.asked("render")[-1]["model"] == "/made/new.deblur.onnx"
+    host.do("set strength 0.5")  # any control that is touched keeps the path
+    assert host.do("values")[0]["values"]["model"] == "/made/new.deblur.onnx"
+
+
+@pytest.mark.parametrize("fault", ["never", "silence"])
+def test_a_worker_that_does_not_answer_does_not_keep_the_bar_from_being_cancelled(fresh: StandIn, fault: str) -> None:
+    fresh.plan(fit="runs", faults={"fitstatus": fault})
+    host = start(fresh, clip="/clip.mov")
+    host.do("progress 5")
+    said = press(host, "fit")
+    assert "cancelled" in said["values"]["status"] and len(fresh.asked("fitcancel")) == 1
+    assert len(fresh.asked("fitstatus")) == 1
+
+
 def test_a_frame_sees_the_end_of_a_fit_too(stand_in: StandIn) -> None:
     """The control itself changes at the next press: some hosts refuse it within a render."""
     host = start(stand_in, "--quirk", "no-progress", clip="/clip.mov")
@@ -131,3 +162,16 @@ def test_only_a_users_press_acts(stand_in: StandIn) -> None:
     host = start(stand_in, clip="/clip.mov")
     host.do("time 3", "time 4", "edited fit", "edited model")
     assert not stand_in.asked("fit")
+
+
+def test_a_frame_that_is_aborted_does_not_wait_for_news_of_a_fit(fresh: StandIn) -> None:
+    fresh.plan(fit="runs")
+    host = start(fresh, clip="/clip.mov", background=1)
+    press(host, "fit")
+    fresh.plan(fit="runs", faults={"fitstatus": "never"})
+    host.do("abort 100")
+    frame = host.one(1)
+    np.testing.assert_array_equal(frame.picture, FRAMES[1])
+    assert frame.status == 0 and not frame.message and not fresh.asked("fitcancel")
+    host.do("abort -1")
+    assert "Fitting: " in press(host, "reload")["values"]["status"]  # it goes on

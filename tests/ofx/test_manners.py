@@ -135,6 +135,52 @@ def test_linear_light_travels_in_the_clips_own_curve(stand_in: StandIn) -> None:
     assert_close(host.one(0).picture, foretold(given))
 
 
+MISMATCHES = [  # (the model's curve, Footage Colour, the host's manner, what is said)
+    (4, "Auto", "mlt", "scene-linear pictures"),
+    (4, "Log", "plain", "those here are log"),
+    (4, "Auto", "natron", ""),  # which works in linear light
+    (4, "Scene linear", "mlt", ""),
+    (6, "Auto", "natron", "PQ pictures, those here are scene linear"),
+    (7, "Scene linear", "plain", "HLG pictures"),
+    (1, "Log", "plain", "(BT.709), those here are log"),
+    (9, "Log", "plain", ""),  # a file without tags may well be log
+    (8, "Log", "plain", ""),
+    (8, "Display referred", "plain", "log pictures"),
+    (8, "Auto", "mlt", ""),
+    (1, "Auto", "mlt", ""),
+    (0, "Log", "mlt", ""),
+]
+
+
+@pytest.mark.parametrize(("curve", "footage", "manner", "told"), MISMATCHES)
+def test_colours_that_the_model_was_not_fitted_to_are_said(
+    stand_in: StandIn, curve: int, footage: str, manner: str, told: str
+) -> None:
+    stand_in.plan(transfer=curve)
+    host = effect(stand_in, {0: picture("float", wild=False)}, "--manner", manner, footage=footage)
+    frame = host.one(0)
+    assert frame.status == 0 and bool(frame.message) == bool(told) and told in frame.message
+    if told:
+        assert frame.said["message"]["type"] == "OfxMessageWarning"
+    if manner != "mlt":  # whose instances live for one frame
+        status = host.do("press reload")[0]["values"]["status"]
+        assert told in status and ("model was fitted" in status) == bool(told)
+
+
+def test_a_frame_that_stays_as_it_is_does_not_travel(stand_in: StandIn) -> None:
+    stand_in.plan(unchanged="foretold")
+    given = picture("float")
+    host = effect(stand_in, {0: given}, footage="Display referred")
+    frame = host.one(0)
+    np.testing.assert_array_equal(frame.picture.view(np.uint32), given.view(np.uint32))
+    assert "nothing to deblur" in host.do("press reload")[0]["values"]["status"]
+    assert len(stand_in.asked("foretell")) == 1 and not stand_in.asked("attach") and not stand_in.asked("render")
+    for values in ({"view": "Difference"}, {"view": "Sharpness map"}, {"view": "Result", "protect": 0}):
+        host.set(**values)
+        host.one(0)
+    assert len(stand_in.asked("foretell")) == 1 and len(stand_in.asked("render")) == 3
+
+
 def test_views(stand_in: StandIn) -> None:
     given = picture("float", wild=False)
     host = effect(stand_in, {0: given}, view="Before and after")

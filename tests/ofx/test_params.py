@@ -61,8 +61,8 @@ def test_what_hosts_need_of_controls(described: dict) -> None:
 
 
 def test_names_once_published_stay(described: dict) -> None:
-    published = ["strength", "protect", "footage", "view", "device", "firstFrame", "preset", "fit", "cancel", "reload"]
-    assert list(controls(described)) == [*published, "openLog", "model", "clip", "status"]
+    published = ["strength", "protect", "footage", "view", "device", "firstFrame", "preset", "background"]
+    assert list(controls(described)) == [*published, "fit", "cancel", "reload", "openLog", "model", "clip", "status"]
 
 
 def test_what_hosts_need_of_the_effect(described: dict) -> None:

@@ -121,6 +121,17 @@ def test_references_from_the_host(real: Workplace, shot: Shot, pictures, tmp_pat
     assert "from the host" in host.do("press reload")[0]["values"]["status"]
 
 
+def test_the_first_frames_place_need_not_be_told(real: Workplace, shot: Shot, pictures) -> None:
+    """Where the clip is there to look into."""
+    frames = {86400 + n: picture for n, picture in clip_of(pictures, "float").items()}
+    host = start(real, frames, model=shot.model)
+    for number in (5, 2):
+        frame = host.one(86400 + number)
+        assert_equal(frame, wanted(shot, pictures, number), "float")
+        assert not frame.message
+    assert "frame 2, not 86402" in host.do("press reload")[0]["values"]["status"]
+
+
 @pytest.mark.parametrize("manner", ["mlt", "runner"])
 def test_a_host_with_neither_gets_the_frame_alone_and_is_told(
     real, shot: Shot, pictures, tmp_path, manner: str

@@ -120,18 +120,23 @@ def test_memory_that_is_never_enough_is_an_error(artifact: Artifact) -> None:
 
 
 class Raving(Session):
+    def __init__(self, artifact: Artifact, beyond: float) -> None:
+        super().__init__(artifact, "cpu", 1)
+        self.beyond = beyond
+
     def run(self, frame: np.ndarray, *rest: np.ndarray) -> np.ndarray:  # type: ignore[override]
         result = super().run(frame, *rest)
         result[5:9, 5:9] = np.nan
-        result[20, 20] = 1e9
+        result[20, 20] = self.beyond
         return result
 
 
-def test_a_network_that_raves_is_held_back(artifact: Artifact) -> None:
+@pytest.mark.parametrize("beyond", [1e9, -1e9, np.inf, 0.5])
+def test_a_network_that_raves_is_held_back(artifact: Artifact, beyond: float) -> None:
     base = picture(1)
-    given = _renderer(artifact, Raving(artifact, "cpu", 1)).restore(base, alignment(1))
+    given = _renderer(artifact, Raving(artifact, beyond)).restore(base, alignment(1))
     np.testing.assert_array_equal(given[5:9, 5:9], base[5:9, 5:9])
-    assert given.max() <= max(1, base.max())
+    assert min(0, base.min()) <= given.min() and given.max() <= max(1, base.max())
 
 
 def test_alignments_are_cached_and_forgotten(artifact: Artifact, session: Session) -> None:

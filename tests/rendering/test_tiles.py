@@ -56,6 +56,18 @@ def test_neighbours_overlap_and_blend_to_the_same(plan: tuple[int, int, Box, int
     np.testing.assert_allclose(total / weights[..., None], box.cut(whole), atol=1e-6)
 
 
+@given(st.data(), st.integers(1, 9), st.integers(1, 9))
+def test_a_box_and_what_lies_around_it_are_the_picture(data: st.DataObject, height: int, width: int) -> None:
+    rows = sorted(data.draw(st.tuples(st.integers(0, height), st.integers(0, height))))
+    columns = sorted(data.draw(st.tuples(st.integers(0, width), st.integers(0, width))))
+    box = Box(*rows, *columns)
+    times = np.zeros((height, width), int)
+    box.cut(times)[:] += 1
+    for part in box.around(height, width):
+        times[part] += 1
+    assert (times == 1).all()
+
+
 def test_the_box_holds_all_weights() -> None:
     weight = np.zeros((300, 500), np.float32)
     assert box_of(weight) is None

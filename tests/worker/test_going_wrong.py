@@ -107,7 +107,7 @@ def test_fuzzing_a_live_worker(worker: Served, shot: Shot) -> None:
         HELLO,
         wire.Model(str(shot.model), "").pack(2),
         wire.Needs(str(shot.model), "", 2).pack(3),
-        wire.Render(str(shot.model), "", 2, 192, 144, 1.0, 1, 0, 0.0, ((2, 1, 0),), 1, FRAME).pack(4),
+        wire.Render(str(shot.model), "", 2, 192, 144, 1.0, 1, 0, 0.0, ((2, 1, 0, 0),), 1, FRAME).pack(4),
         wire.Attach(1, FRAME).pack(5),
         wire.FitStatus(1).pack(6),
         wire.FitFrame(1, 0, 8, 8, 25.0, 1, 0).pack(7),
@@ -199,7 +199,7 @@ def test_pictures_lie_inside_their_surfaces(client: Client, shot: Shot) -> None:
 
     def ask(surface: int = number, offset: int = 0, width: int = 192, out: int = FRAME, frame: int = 2) -> int:
         request = wire.Render(
-            str(shot.model), "", 2, width, 144, 1.0, 1, 0, 0.0, ((frame, surface, offset),), number, out
+            str(shot.model), "", 2, width, 144, 1.0, 1, 0, 0.0, ((frame, surface, offset, 0),), number, out
         )
         with pytest.raises(WorkerError) as caught:
             client.ask(request, wire.Rendered)
@@ -238,6 +238,21 @@ def test_a_model_that_is_not_there(client: Client, model: str, clip: str, number
     with pytest.raises(WorkerError) as caught:
         client.ask(wire.Model(model, clip), wire.ModelInfo)
     assert caught.value.code == number and caught.value.message
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_mark_that_promises_too_much_harms_nobody_else(client: Client, shot: Shot, pictures, tmp_path: Path) -> None:
+    """A mark says that all values are numbers: a client that lies gets its own picture wrong."""
+    dice = np.random.default_rng(1)
+    wild = pictures[5].copy()
+    places = dice.random(wild.shape[:2])
+    for share, value in ((0.1, np.nan), (0.05, np.inf), (0.02, -np.inf), (0.01, 3e38)):
+        wild[places < share] = value
+    for number, lie in enumerate((wild, np.full_like(wild, np.nan)), 1):
+        for model in (shot.model, shot.alone(tmp_path)):
+            client.render(model, 5, {5: lie}, marks={5: number})
+    answer, given = client.render(shot.model, 5, {5: pictures[5]}, marks={5: 99})
+    assert answer.references == 4 and np.isfinite(given).all()
 
 
 def test_a_model_that_is_damaged_then_mended_then_replaced(client: Client, shot: Shot, pictures, tmp_path) -> None:
@@ -309,7 +324,7 @@ def test_a_client_that_goes_ends_its_frame(serve, shot: Shot, pictures, monkeypa
     leaving = served.client()
     number = leaving.attach(2 * FRAME)
     leaving.surface(number).picture(192, 144)[:] = pictures[5]
-    leaving.send(wire.Render(str(shot.model), "", 5, 192, 144, 1.0, 1, 0, 0.0, ((5, number, 0),), number, FRAME))
+    leaving.send(wire.Render(str(shot.model), "", 5, 192, 144, 1.0, 1, 0, 0.0, ((5, number, 0, 0),), number, FRAME))
     assert begun.wait(20)
     leaving.close()
     go_on.set()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deblur_engine.analysis import Analysis
 from deblur_engine.worker.gathering import signature
-from deblur_engine.worker.matching import Curves, Look, alike, colours, find_frame, place
+from deblur_engine.worker.matching import Curves, Look, alike, colours, far_apart, find_frame, place
 from panned import Scene
 
 SCENE = Scene([0] * 12, speed=(6, 3))
@@ -86,6 +86,21 @@ def test_curves_take_one_grade_to_another(gamma: float, gain: float, lift: float
     assert (np.diff(curves.apply(x)[:, 0], axis=0) >= -1e-5).all()
 
 
+def test_log_and_display_are_told_apart_and_grades_are_not() -> None:
+    shown = look(0)
+    light = np.where(shown < 0.081, shown / 4.5, ((shown + 0.099) / 1.099) ** (1 / 0.45)).astype(np.float32)
+    log = ((420 + np.log10((light + 0.01) / 0.19) * 261.5) / 1023).astype(np.float32)  # S-Log3 of a BT.709 picture
+    assert far_apart(shown, log) and far_apart(log, shown) and far_apart(shown, 1 - shown)
+    for grade in (
+        shown * np.float32(0.8) + np.float32(0.05),
+        shown ** np.float32(1.3),
+        shown * np.float32([1, 0.9, 0.8]),
+    ):
+        assert not far_apart(shown, grade)
+    flat = np.full_like(shown, 0.5)
+    assert not far_apart(flat, flat)
+
+
 def test_alike_colours_need_no_curve() -> None:
     assert colours(look(0), look(0) + np.float32(1 / 255)) is None
     assert colours(look(0), look(0) * np.float32(0.8)) is not None
@@ -113,13 +128,13 @@ def test_the_frame_is_found_whatever_its_number(offset: int, grade: bool) -> Non
     host = look(5 + offset)
     host = (0.7 * host ** np.float32(1.5)).astype(np.float32) if grade else host
     for hint in (0, 1):
-        assert find_frame(5, hint, host, lambda n: look(n) if 0 <= n < 12 else None, 3) == (offset, True)
+        assert find_frame(5, hint, host, lambda n: look(n) if 0 <= n < 12 else None, 3)[:2] == (offset, True)
     assert not find_frame(5, 0, host[::-1, ::-1].copy(), look, 3)[1]
 
 
 def test_a_still_keeps_its_number() -> None:
     still = look(0)
-    assert find_frame(4, 0, still, lambda n: still, 3) == (0, True)
+    assert find_frame(4, 0, still, lambda n: still, 3) == (0, True, 0.0)
 
 
 def test_a_signature_tells_pictures_apart_and_what_is_no_number() -> None:

@@ -43,6 +43,19 @@ def test_a_model_says_what_it_is(client: Client, shot: Shot, tmp_path: Path) -> 
     assert (alone.route, alone.clip) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("transfer", "tag", "code"),
+    [("bt709", 1, 1), ("srgb", 13, 2), ("gamma2.2", 4, 3), ("linear", 8, 4), ("gamma2.8", 5, 5), ("pq", 16, 6),
+     ("hlg", 18, 7), ("bt709", 9, 8), ("bt709", 10, 8), ("bt709", 2, 9), ("bt709", "x", 1), ("new", 99, 0)],
+)  # fmt: skip
+def test_a_model_says_what_its_clip_is_coded_by(client, shot, tmp_path: Path, transfer, tag, code: int) -> None:
+    artifact = load_model(shot.model)
+    path = tmp_path / "coded.deblur.onnx"
+    metadata = replace(artifact.metadata, transfer=transfer, colour={"transfer": tag})
+    path.write_bytes(embed(onnx.ModelProto.FromString(artifact.model_bytes), metadata))
+    assert client.ask(wire.Model(str(path), ""), wire.ModelInfo).transfer == code
+
+
 def test_needs_are_the_clips_frames_where_the_host_gives_them(client: Client, shot: Shot, tmp_path: Path) -> None:
     alone = str(shot.alone(tmp_path))
     needed = client.ask(wire.Needs(alone, "", BLURRY), wire.Needed)
@@ -123,6 +136,43 @@ def test_a_slider_or_going_back_costs_no_second_alignment(client, shot, pictures
     assert client.render(shot.model, 7, {7: pictures[7] * np.float32(0.999)})[0].aligned > 0
 
 
+def test_a_mark_stands_for_the_picture(client, shot, pictures) -> None:
+    """So that the worker need not read it to find its alignment again."""
+    aligned = [
+        client.render(shot.model, 7, {7: pictures[7] * np.float32(gain)}, marks={7: mark})[0].aligned
+        for gain, mark in ((1.0, 11), (1.0, 11), (0.998, 12), (1.0, 11))
+    ]
+    assert [bool(each) for each in aligned] == [True, False, True, False]
+
+
+def test_whether_a_frame_needs_its_picture_is_told_beforehand(serve, shot, pictures, tmp_path: Path) -> None:
+    def foretold(client: Client, frame: int, model: Path = shot.model, **changes: object) -> wire.Rendered:
+        request = wire.Render(str(model), "", frame, 192, 144, 1.0, PROTECT, 0, 0.0, (), 0, 0)
+        return client.ask(replace(request, **changes), wire.Rendered)  # type: ignore[arg-type]
+
+    wanted = wire.Rendered.WANTED
+    with serve().client() as client:
+        # The host's numbers may be off until pictures have shown that they are not.
+        assert [foretold(client, frame).flags for frame in (SHARP, BLURRY)] == [wanted, wanted]
+        for frame in range(8):
+            client.render(shot.model, frame, {frame: pictures[frame]})
+        assert [foretold(client, frame).flags for frame in (SHARP, 3, BLURRY)] == [UNCHANGED, UNCHANGED, wanted]
+        assert foretold(client, SHARP).route == 1
+        assert foretold(client, SHARP, width=96, height=72).flags == wanted  # of another timeline
+        for changes in ({"flags": 0}, {"view": 1}):
+            assert foretold(client, SHARP, **changes).flags == wanted
+        assert foretold(client, BLURRY, strength=0.0).flags == UNCHANGED
+        for changes, code in (({"width": 0}, wire.NO_SURFACE), ({"strength": 2.0}, 2), ({"view": 2}, 2)):
+            with pytest.raises(WorkerError) as caught:
+                foretold(client, SHARP, **changes)
+            assert caught.value.code == code
+        # Where the host's own frames are all that there is, its numbers are the clip's.
+        alone = shot.alone(tmp_path)
+        assert [foretold(client, frame, alone).flags for frame in (SHARP, BLURRY)] == [UNCHANGED, wanted]
+        outside = foretold(client, 99, alone)
+        assert outside.flags == UNCHANGED | NOTED and "99" in outside.note
+
+
 def test_frames_that_need_nothing_are_left_to_the_host(client, shot, pictures) -> None:
     for frame, strength in ((SHARP, 1.0), (BLURRY, 0.0)):
         number = client.attach(2 * 192 * 144 * 12)
@@ -131,7 +181,7 @@ def test_frames_that_need_nothing_are_left_to_the_host(client, shot, pictures) -
         out = memory.picture(192, 144, 192 * 144 * 12)
         out[:] = 7
         request = wire.Render(
-            str(shot.model), "", frame, 192, 144, strength, PROTECT, 0, 1.0, ((frame, number, 0),), number, 331776
+            str(shot.model), "", frame, 192, 144, strength, PROTECT, 0, 1.0, ((frame, number, 0, 0),), number, 331776
         )
         assert client.ask(request, wire.Rendered).flags == UNCHANGED
         assert (out == 7).all()
@@ -143,7 +193,8 @@ def test_the_result_may_be_asked_for_in_the_place_of_the_frame(client, shot, pic
     shown = client.surface(number).picture(192, 144)
     shown[:] = pictures[5]
     client.ask(
-        wire.Render(str(shot.model), "", 5, 192, 144, 1.0, PROTECT, 0, 0.0, ((5, number, 0),), number, 0), wire.Rendered
+        wire.Render(str(shot.model), "", 5, 192, 144, 1.0, PROTECT, 0, 0.0, ((5, number, 0, 0),), number, 0),
+        wire.Rendered,
     )
     assert np.abs(shown - expected(shot, pictures, 5)).max() <= 1e-6
     client.detach(number)
@@ -189,6 +240,8 @@ def test_colours_that_the_host_has_changed_are_changed_in_the_references_too(cli
 
     answer, given = client.render(shot.model, 5, {5: graded(pictures[5])})
     assert answer.references == 4 and not answer.note
+    far, _ = client.render(shot.model, 5, {5: np.float32(0.4) + np.float32(0.3) * pictures[5]})
+    assert far.references == 4 and far.flags == 0 and "far from those" in far.note  # told, not warned of
     want = shot.renderer()
     want = want.render(5, {j: graded(pictures[j]) for j in want.needs(5)})
     # As if the host had graded the references itself, but for what quantiles do not tell.
@@ -210,10 +263,20 @@ def test_pictures_of_something_else_get_no_references(client, shot, pictures) ->
     assert answer.references == answer.route == 0
 
 
-def test_frames_beyond_the_clip_are_left_alone_and_that_is_said(client, shot, pictures) -> None:
-    for frame in (-1, 10, 2**40):
-        answer, _ = client.render(shot.model, frame, {frame: pictures[0]})
-        assert answer.flags == UNCHANGED | NOTED and str(frame) in answer.note
+def test_frames_beyond_the_clip_are_left_alone_and_that_is_said(client, shot, pictures, tmp_path: Path) -> None:
+    strange = np.ascontiguousarray(pictures[0][::-1, ::-1])
+    for model, picture in ((shot.model, strange), (shot.alone(tmp_path), pictures[0])):
+        for frame in (-1, 10, 2**40):
+            answer, _ = client.render(model, frame, {frame: picture})
+            assert answer.flags == UNCHANGED | NOTED and str(frame) in answer.note
+
+
+def test_frames_that_the_host_numbers_by_its_own_time_line_are_found(serve, shot, pictures) -> None:
+    with serve().client() as client:
+        for frame in (5, 2, 7):
+            answer, given = client.render(shot.model, 86400 + frame, {86400 + frame: pictures[frame]})
+            assert f"the clip's frame {frame}, not {86400 + frame}" in answer.note and answer.flags == 0
+            assert answer.references == 4 and np.abs(given - expected(shot, pictures, frame)).max() <= 1e-6
 
 
 def test_values_that_are_no_numbers_stay_what_they_are(client, shot, pictures) -> None:

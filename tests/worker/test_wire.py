@@ -28,7 +28,7 @@ FORMS = {
     "F64": st.floats(allow_nan=False),
     "Str": text,
     "Frames": st.lists(i64, max_size=9).map(tuple),
-    "Pictures": st.lists(st.tuples(i64, u32, u64), max_size=9).map(tuple),
+    "Pictures": st.lists(st.tuples(i64, u32, u64, u64), max_size=9).map(tuple),
 }
 messages = st.one_of(
     *(st.builds(form, **{f.name: FORMS[str(f.type)] for f in fields(form)}) for form in MESSAGES.values())
@@ -115,7 +115,9 @@ def test_the_messages_are_those_of_the_page() -> None:
     """Number, name and the fields' forms, read from the table in docs/wire.md."""
     written = {}
     for number, name, payload in re.findall(r"^\| (\d+) ([A-Z_]+) \| . \| (.*) \|$", PAGE, re.M):
-        pattern = r"list of \(i64 frame, u32 surface, u64 offset\)|list of i64|\b(?:u32|u64|i64|f32|f64|str)\b"
+        pattern = (
+            r"list of \(i64 frame, u32 surface, u64 offset, u64 mark\)|list of i64|\b(?:u32|u64|i64|f32|f64|str)\b"
+        )
         written[int(number)] = (name, re.findall(pattern, payload.partition(";")[0]))
     names = {"str": "Str", "list of i64": "Frames"} | {
         each: each.upper() for each in ("u32", "u64", "i64", "f32", "f64")

@@ -168,15 +168,19 @@ class Renderer:
         base = box.cut(picture)
         restored = self._restored(picture, alignment, box, weight, check)
         result = np.empty_like(picture) if out is None else out
-        np.copyto(result, picture)
+        for rows, columns in box.around(*picture.shape[:2]):
+            result[rows, columns] = picture[rows, columns]
         inside = result[box.top : box.bottom, box.left : box.right]
-        # A network may overshoot, but not leave the range of pictures nor that of this frame; nor may a value that is
-        # no number get through: there the frame stays.
-        np.clip(restored, min(0.0, float(base.min())), max(1.0, float(base.max())), out=restored)
         shares = box.cut(weight)
-        broken = ~np.isfinite(restored).all(axis=2)
-        if broken.any():
-            shares[broken] = 0
+        # A network may overshoot, but not leave the range of pictures nor that of this frame; nor may a value that is
+        # no number get through: there the frame stays. Such a value is the least and the greatest of all.
+        low, high = float(restored.min()), float(restored.max())
+        if not (low >= 0.0 and high <= 1.0):
+            np.clip(restored, min(0.0, float(base.min())), max(1.0, float(base.max())), out=restored)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            broken = ~np.isfinite(restored).all(axis=2)
+            if broken.any():
+                shares[broken] = 0
         ops.mix(base, restored, shares, out=inside)
         return result
 

@@ -38,6 +38,16 @@ class Box:
         """The rectangle's part of a picture [H, W, ...], as a view."""
         return picture[self.top : self.bottom, self.left : self.right]
 
+    def around(self, height: int, width: int) -> tuple[tuple[slice, slice], ...]:
+        """Rows and columns of the four parts of a picture of ``height`` x ``width`` pixels that lie outside."""
+        inner = slice(self.top, self.bottom)
+        return (
+            (slice(0, self.top), slice(0, width)),
+            (slice(self.bottom, height), slice(0, width)),
+            (inner, slice(0, self.left)),
+            (inner, slice(self.right, width)),
+        )
+
 
 @dataclass(frozen=True)
 class Tile:

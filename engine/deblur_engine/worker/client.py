@@ -130,6 +130,7 @@ class Client:
         flags: int = wire.Render.PROTECT,
         view: int = 0,
         scale: float = 0.0,
+        marks: Mapping[int, int] | None = None,
     ) -> tuple[wire.Rendered, Array]:
         """A frame rendered from ``pictures`` (float32 [H, W, 3] by frame number), and what the worker says of it."""
         height, width = pictures[frame].shape[:2]
@@ -140,7 +141,7 @@ class Client:
         places = []
         for place, (each, picture) in enumerate(pictures.items(), 1):
             surface.picture(width, height, place * step)[:] = picture
-            places.append((each, number, place * step))
+            places.append((each, number, place * step, (marks or {}).get(each, 0)))
         request = wire.Render(
             str(model), str(clip), frame, width, height, strength, flags, view, scale, tuple(places), number, 0
         )

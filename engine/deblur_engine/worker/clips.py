@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..media import Clip, Frame, fingerprint, open_clip
 from ..rendering.cache import ByteCache
 from ..settings import FrameRange
+from .finding import Thumbnails
 
 __all__ = ["ClipPictures", "PictureCache"]
 
@@ -58,6 +59,7 @@ class ClipPictures:
     def __init__(self, path: str | Path, cache: PictureCache, frames: FrameRange | None = None) -> None:
         self.clip = open_clip(path, frames=frames)
         self.mark = fingerprint(self.clip)
+        self.thumbnails = Thumbnails(path, frames)
         self._cache = cache
         self._own = next(_NUMBERS)
         self._readers: list[_Reader] = []  # the one used last comes last
@@ -77,6 +79,7 @@ class ClipPictures:
         return {number: picture for number, picture in found.items() if picture is not None}
 
     def close(self) -> None:
+        self.thumbnails.close()
         with self._lock:
             for reader in self._readers:
                 reader.close()

@@ -12,25 +12,29 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from ..artifact import ModelMetadata
 from ..errors import OutOfMemory, UsageError, deliberate
 from ..rendering import Renderer
 from ..rendering.cache import AlignmentCache
 from ..rendering.contracts import AlignedFrame, AlignmentLike
 from ..rendering.pipeline import align_workers, window_bytes
 from ..rendering.session import cpu_threads
+from ..rendering.tiles import Box
 from ..settings import RenderSettings
 from . import wire
 from .clips import PictureCache
-from .gathering import Gathered, gather
+from .gathering import Gathered, gather, settled
 from .models import FROM_HOST, FROM_MODEL, NO_REFERENCES, Models, Use
-from .surfaces import SurfaceError, Surfaces
+from .surfaces import SurfaceError, Surfaces, check_size
 from .turns import Turns
 
 __all__ = ["Desk"]
 
 Array = npt.NDArray[np.float32]
 _ALIGNED_BYTES = 1 << 30
-_TRANSFERS = {"bt709": 1, "srgb": 2, "gamma2.2": 3}
+_TRANSFERS = {"bt709": 1, "srgb": 2, "gamma2.2": 3, "linear": 4, "gamma2.8": 5, "pq": 6, "hlg": 7}
+_LOG, _UNTAGGED = 8, 9
+_BY_TAG = {2: _UNTAGGED, 9: _LOG, 10: _LOG}  # H.273's codes that are read as BT.709 for want of better
 _MAP_TILE = 16  # pixels of the map of sharpness
 _MAP_RANGE = (-5.5, -1.5)  # logarithm of the Laplacian energy that is drawn black, and white
 
@@ -57,7 +61,7 @@ class Desk:
             width=data.width,
             height=data.height,
             frames=data.frame_count or (0 if analysis is None else analysis.frame_count),
-            transfer=_TRANSFERS.get(data.transfer, 0),
+            transfer=_transfer(data),
             route=use.route,
             generation=use.model.generation,
             note=wire.shortened(use.note),
@@ -76,15 +80,20 @@ class Desk:
         return wire.Needed(use.route, tuple(sorted(frames)))
 
     def render(self, request: wire.Render, surfaces: Surfaces, check: Callable[[], None]) -> wire.Rendered:
-        """Write the frame into its surface; ``check`` is called between steps and may raise to end it."""
+        """Write the frame into its surface; ``check`` is called between steps and may raise to end it.
+
+        Without pictures: say whether any are needed.
+        """
         started = time.perf_counter()
         if not 0 <= request.strength <= 1:
             raise UsageError(f"strength is {request.strength}; it must lie in 0..1")
         if request.view not in (0, 1):
             raise UsageError(f"view {request.view} is unknown", hint="0 is the result, 1 the map of sharpness")
+        if not request.pictures:
+            return self._foretell(request, started)
         host = {
             frame: surfaces.picture(surface, offset, request.width, request.height)
-            for frame, surface, offset in request.pictures
+            for frame, surface, offset, _ in request.pictures
         }
         if request.frame not in host:
             raise SurfaceError(f"the picture of frame {request.frame} itself is missing")
@@ -106,6 +115,24 @@ class Desk:
         self.rendered += 1
         return answer
 
+    def _foretell(self, request: wire.Render, started: float) -> wire.Rendered:
+        check_size(request.width, request.height)
+        use = self.models.use(request.model, request.clip)
+        if request.strength == 0 and request.view == 0:
+            return wire.Rendered(wire.Rendered.UNCHANGED, 0, use.route, 0, 0, 0, _micros(started), "")
+        protect = bool(request.flags & wire.Render.PROTECT)
+        if protect and request.view == 0 and use.model.analysis is not None:
+            scale = request.scale if 0 < request.scale < 1e4 else 0.0
+            renderer = use.renderer(request.width, request.height, scale, self._alignments, self._settings)
+            known = settled(request, use, renderer, protect)
+            if known is not None:
+                route, notes = known
+                notes = [note for note in (use.note, renderer.session.note, *notes) if note]
+                flags = wire.Rendered.UNCHANGED | (wire.Rendered.NOTED if notes else 0)
+                self.rendered += 1
+                return wire.Rendered(flags, 0, route, 0, 0, 0, _micros(started), _joined(notes))
+        return wire.Rendered(wire.Rendered.WANTED, 0, NO_REFERENCES, 0, 0, 0, _micros(started), "")
+
     def _render(
         self,
         request: wire.Render,
@@ -123,11 +150,13 @@ class Desk:
             return wire.Rendered(wire.Rendered.UNCHANGED, 0, use.route, 0, 0, 0, _micros(started), "")
         renderer = use.renderer(request.width, request.height, scale, self._alignments, self._settings)
         notes = [note for note in (use.note, renderer.session.note) if note]
-        gathered = gather(request, use, renderer, host, scale, protect)
+        gathered = gather(request, use, renderer, host, scale, protect, check)
         notes += gathered.notes
         if gathered.untouched:
             flags = wire.Rendered.UNCHANGED | (wire.Rendered.NOTED if notes else 0)
-            return wire.Rendered(flags, 0, gathered.route, 0, 0, 0, _micros(started), _joined(notes))
+            return wire.Rendered(
+                flags, 0, gathered.route, 0, 0, 0, _micros(started), _joined([*notes, *gathered.remarks])
+            )
         asked = time.perf_counter()
         alignment = gathered.alignment
         if alignment is None:
@@ -159,7 +188,15 @@ class Desk:
         flags = (wire.Rendered.UNCHANGED if unchanged else 0) | (wire.Rendered.NOTED if notes else 0)
         used = len(alignment.used)
         times = (_whole(waited), _whole(aligned), _whole(restored), _micros(started))
-        return wire.Rendered(flags, used, gathered.route if used else NO_REFERENCES, *times, _joined(notes))
+        route = gathered.route if used else NO_REFERENCES
+        return wire.Rendered(flags, used, route, *times, _joined([*notes, *gathered.remarks]))
+
+
+def _transfer(data: ModelMetadata) -> int:
+    """What the clip that the model was fitted to is coded by, as MODEL_INFO names it."""
+    tag = data.colour.get("transfer")
+    known = _BY_TAG.get(tag) if isinstance(tag, int) and data.transfer == "bt709" else None
+    return known or _TRANSFERS.get(data.transfer, 0)
 
 
 def sharpness_map(picture: Array, out: Array) -> None:
@@ -187,12 +224,7 @@ def _keep_bars(out: Array, picture: Array, placed: tuple[float, float, float, fl
     """Where a timeline shows bars beside the clip, they stay what they are."""
     left, top = (max(0, math.floor(side)) for side in placed[2:])
     height, width = out.shape[:2]
-    for rows, columns in (
-        (slice(0, top), slice(None)),
-        (slice(height - top, height), slice(None)),
-        (slice(None), slice(0, left)),
-        (slice(None), slice(width - left, width)),
-    ):
+    for rows, columns in Box(top, max(0, height - top), left, max(0, width - left)).around(height, width):
         out[rows, columns] = picture[rows, columns]
 
 

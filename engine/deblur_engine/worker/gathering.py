@@ -16,15 +16,14 @@ from ..errors import BadInput, OutOfMemory, deliberate
 from ..rendering import Renderer
 from ..rendering.contracts import AlignmentLike
 from . import wire
-from .matching import Look, colours, find_frame, place
-from .models import FROM_FILE, NO_REFERENCES, Hint, Use
+from .finding import PROVEN, Hint, look_for
+from .matching import Look, colours, place
+from .models import FROM_FILE, NO_REFERENCES, Use
 
-__all__ = ["Gathered", "gather", "signature"]
+__all__ = ["Gathered", "gather", "settled", "signature"]
 
 Array = npt.NDArray[np.float32]
-_REACH = 3  # frames that a host's numbers are looked for off the clip's
 _LARGEST = 65504.0  # of values that are worked on: what half precision holds; squares of far larger ones overflow
-_PROVEN = 8  # times in a row that an offset was seen after which sharp frames are taken at the host's word
 
 
 @dataclass
@@ -38,6 +37,7 @@ class Gathered:
     alignment: AlignmentLike | None = None  # kept from before
     mark: Hashable = None
     notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # what is told, but warns of nothing
     wanted: int = 0  # references that there are
     pictures: Callable[[], dict[int, Array] | None] = lambda: None
 
@@ -51,28 +51,47 @@ class Gathered:
         return [f"{short} of {self.wanted} sharp references were missing"]
 
 
+def settled(request: wire.Render, use: Use, renderer: Renderer, protect: bool) -> tuple[int, list[str]] | None:
+    """The route and notes of a frame that stays as it is, whatever its picture; None where that has to be seen."""
+    position, analysis = use.position(request.frame), renderer.analysis
+    if not protect or use.route == NO_REFERENCES or analysis is None:
+        return None
+    if use.pictures is not None and not request.flags & wire.Render.ALONE:
+        hint = use.hints.get((request.width, request.height), Hint())
+        at = position + hint.offset
+        proven = hint.times >= PROVEN and 0 <= at < analysis.frame_count
+        return (FROM_FILE, []) if proven and renderer.untouched(at) else None
+    if not 0 <= position < analysis.frame_count:
+        return NO_REFERENCES, [_foreign(request)]
+    return (use.route, []) if renderer.untouched(position) else None
+
+
 def gather(
-    request: wire.Render, use: Use, renderer: Renderer, host: Mapping[int, Array], scale: float, protect: bool
+    request: wire.Render,
+    use: Use,
+    renderer: Renderer,
+    host: Mapping[int, Array],
+    scale: float,
+    protect: bool,
+    check: Callable[[], None],
 ) -> Gathered:
-    """Find out which frame of the clip the host shows, whether it needs treatment, and from which pictures."""
+    """Find out which frame of the clip the host shows, whether it needs treatment, and from which pictures.
+
+    ``check`` is called while that takes long, and may raise.
+    """
     picture, position = host[request.frame], use.position(request.frame)
     analysis = renderer.analysis
+    known = settled(request, use, renderer, protect)
+    if known is not None:
+        return Gathered(picture, position, known[0], untouched=True, notes=known[1])
     if use.route == NO_REFERENCES or analysis is None:
-        return _alone(picture, position)
-    if not 0 <= position < analysis.frame_count:
-        return _outside(picture, position, request, protect)
+        return _alone(request, picture, position)
     alone = bool(request.flags & wire.Render.ALONE)
-    size = (request.width, request.height)
-    if use.pictures is None or alone:
-        if renderer.untouched(position, protect=protect):
-            return Gathered(picture, position, use.route, untouched=True)
-        return _from_host(request, use, renderer, host, position, scale, protect, alone)
-    hint = use.hints.get(size, Hint())
-    if renderer.untouched(position + hint.offset, protect=protect) and (
-        hint.times >= _PROVEN or not any(_treated(renderer, position, hint.offset, protect))
-    ):
-        return Gathered(picture, position, FROM_FILE, untouched=True)
-    return _from_file(request, use, renderer, picture, position, scale, protect)
+    if use.pictures is not None and not alone and use.frame(position) == request.frame:
+        return _from_file(request, use, renderer, picture, position, scale, protect, check)
+    if not 0 <= position < analysis.frame_count:
+        return _outside(request, picture, position, protect)
+    return _from_host(request, use, renderer, host, position, scale, protect, alone)
 
 
 def signature(picture: Array) -> tuple[bytes, bool]:
@@ -89,7 +108,10 @@ def _weights(length: int) -> Array:
     return np.random.default_rng(length).uniform(0.5, 1.5, length).astype(np.float32)
 
 
-def _cleaned(picture: Array) -> tuple[bytes, Array]:
+def _cleaned(picture: Array, given: int = 0) -> tuple[Hashable, Array]:
+    """What tells it from another, and the picture fit to be worked on; ``given``: what its sender marked it by."""
+    if given:
+        return given, picture
     mark, sound = signature(picture)
     if sound:
         return mark, picture
@@ -97,18 +119,20 @@ def _cleaned(picture: Array) -> tuple[bytes, Array]:
     return signature(clean)[0], clean
 
 
-def _alone(picture: Array, position: int) -> Gathered:
+def _alone(request: wire.Render, picture: Array, position: int) -> Gathered:
     """Of a frame that the analysis says nothing about."""
-    return Gathered(_cleaned(picture)[1], position)
+    return Gathered(_cleaned(picture, _marks(request)[request.frame])[1], position)
 
 
-def _outside(picture: Array, position: int, request: wire.Render, protect: bool) -> Gathered:
-    note = f"frame {request.frame} is none of those that the model was fitted to"
-    if protect:
-        return Gathered(picture, position, untouched=True, notes=[note])
-    gathered = _alone(picture, position)
-    gathered.notes.append(note)
+def _outside(request: wire.Render, picture: Array, position: int, protect: bool) -> Gathered:
+    gathered = _alone(request, picture, position)
+    gathered.notes.append(_foreign(request))
+    gathered.untouched = protect
     return gathered
+
+
+def _foreign(request: wire.Render) -> str:
+    return f"frame {request.frame} is none of those that the model was fitted to"
 
 
 def _from_host(
@@ -122,7 +146,8 @@ def _from_host(
     alone: bool,
 ) -> Gathered:
     needs = [position] if alone else renderer.needs(position, protect=protect)
-    given = {j: _cleaned(host[use.frame(j)]) for j in needs if use.frame(j) in host}
+    marks = _marks(request)
+    given = {j: _cleaned(host[n], marks[n]) for j in needs if (n := use.frame(j)) in host}
     mark = ("host", scale, tuple((j, each[0]) for j, each in given.items()))
     found = {j: each[1] for j, each in given.items()}
     size = (request.width, request.height)
@@ -148,11 +173,18 @@ def _from_host(
 
 
 def _from_file(
-    request: wire.Render, use: Use, renderer: Renderer, picture: Array, position: int, scale: float, protect: bool
+    request: wire.Render,
+    use: Use,
+    renderer: Renderer,
+    picture: Array,
+    position: int,
+    scale: float,
+    protect: bool,
+    check: Callable[[], None],
 ) -> Gathered:
     analysis, source = use.model.analysis, use.pictures
     assert analysis is not None and source is not None
-    mark, clean = _cleaned(picture)
+    mark, clean = _cleaned(picture, _marks(request)[request.frame])
     size = (request.width, request.height)
     look = Look(*size, analysis.placed(*size, scale))
     sized = look.placed
@@ -167,7 +199,8 @@ def _from_file(
     hint = use.hints.get(size, Hint())
     try:
         known = use.looks.get((position, size, mark))
-        offset, matches = known or find_frame(position, hint.offset, clean, own, _REACH)
+        wait = None if request.flags & wire.Render.INTERACTIVE else check
+        seen = known or look_for(position, hint, clean, own, sized, source.thumbnails, wait)
     except Exception as error:
         _unreadable(gathered, error)
         # What the analysis tells of the frame still holds.
@@ -176,16 +209,27 @@ def _from_file(
         gathered.untouched = renderer.untouched(at, protect=protect)
         gathered.pictures = lambda: {at: clean}
         return gathered
-    use.remember((position, size, mark), (offset, matches))
-    if not matches:
-        gathered.route = NO_REFERENCES
-        gathered.notes.append(f"frame {request.frame} does not match the clip: it was done alone")
+    if seen.final:
+        use.remember((position, size, mark), seen)
+    if not seen.matches:
+        if not 0 <= position < analysis.frame_count:
+            gathered = _outside(request, picture, position, protect)
+        else:
+            gathered.route = NO_REFERENCES
+            gathered.notes.append(f"frame {request.frame} does not match the clip: it was done alone")
+        if not seen.final:
+            gathered.notes.append("the clip is being looked through for the picture")
         return gathered
     if known is None:
-        use.hints[size] = hint.after(offset)
-    at = gathered.position = position + offset
-    if offset:
-        gathered.notes.append(f"the picture is the clip's frame {use.frame(at)}, not {request.frame}")
+        use.hints[size] = hint.after(seen.offset)
+    at = gathered.position = position + seen.offset
+    if seen.offset:
+        gathered.remarks.append(f"the picture is the clip's frame {use.frame(at)}, not {request.frame}")
+    if seen.other_colours:
+        gathered.remarks.append(
+            "the colours here are far from those that the model was fitted to: put the effect before the grade, or "
+            "set Footage Colour"
+        )
     if renderer.untouched(at, protect=protect):
         gathered.untouched = True
         return gathered
@@ -209,10 +253,8 @@ def _from_file(
     return gathered
 
 
-def _treated(renderer: Renderer, position: int, offset: int, protect: bool) -> list[bool]:
-    """Which of the frames that the host may mean by this number are to be treated."""
-    near = range(position + offset - _REACH, position + offset + _REACH + 1)
-    return [not renderer.untouched(each, protect=protect) for each in near]
+def _marks(request: wire.Render) -> dict[int, int]:
+    return {frame: mark for frame, _, _, mark in request.pictures}
 
 
 def _references(renderer: Renderer, position: int) -> int:

@@ -10,14 +10,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Curves", "Look", "alike", "place"]
+__all__ = ["Curves", "Look", "alike", "colours", "far_apart", "find_frame", "place"]
 
 Array = npt.NDArray[np.float32]
 _SMALL = 192  # pixels, longest side of the pictures that are compared
 _SAME_COLOUR = 2 / 255  # mean difference up to which colours are taken for the same
+_FAR_COLOUR, _CONTRAST = 0.2, 1.6  # mean difference and ratio of contrasts beyond which they are of another kind
 _SAME_THING = 0.8  # correlation of lumas from which two pictures show the same thing
-_CLEAR = 0.02  # distance up to which nothing nearer is looked for
-_BETTER = 0.6  # of the distance, below which another frame matches clearly better
+CLEAR = 0.02  # distance up to which nothing nearer is looked for
+BETTER = 0.6  # of the distance, below which another frame matches clearly better
 _FLAT = 1 / 255  # standard deviation below which a picture shows nothing
 _QUANTILES = np.linspace(0, 1, 257)
 _SAMPLES = 1 << 18
@@ -89,6 +90,18 @@ def colours(own: Array, host: Array) -> Curves | None:
     return Curves.between(own, host)
 
 
+def far_apart(own: Array, host: Array) -> bool:
+    """Whether the same frame, at the same size, has colours of another kind: log for display, say, or inverted ones.
+
+    A log curve leaves half of the contrast; grades seldom change it by that much.
+    """
+    small_own, small_host = _small(own), _small(host)
+    if float(np.minimum(np.abs(small_own - small_host), 1).mean()) > _FAR_COLOUR:
+        return True
+    first, second = float(_shape(own).std()), float(_shape(host).std())
+    return min(first, second) > _FLAT and not 1 / _CONTRAST < first / second < _CONTRAST
+
+
 def alike(own: Array, host: Array) -> tuple[bool, float]:
     """Whether two pictures of one size show the same thing, and how far they are apart in what is no colour change.
 
@@ -108,8 +121,8 @@ def alike(own: Array, host: Array) -> tuple[bool, float]:
 
 def find_frame(
     number: int, hint: int, host: Array, picture_of: Callable[[int], Array | None], reach: int
-) -> tuple[int, bool]:
-    """Which frame of the clip the host's frame ``number`` is: (offset to its number, whether it is that at all).
+) -> tuple[int, bool, float]:
+    """Which frame of the clip the host's frame ``number`` is: offset to its number, whether it is that, distance.
 
     ``hint``: the offset of the frame before; ``picture_of`` gives a frame of the clip as the host would have it.
     """
@@ -122,11 +135,11 @@ def find_frame(
         return tried[offset][1]
 
     best = hint
-    if distance(hint) > _CLEAR or not tried[hint][0]:
+    if distance(hint) > CLEAR or not tried[hint][0]:
         for offset in sorted({0, *range(-reach, reach + 1)}, key=abs):
-            if distance(offset) < _BETTER * distance(best) and tried[offset][0]:
+            if distance(offset) < BETTER * distance(best) and tried[offset][0]:
                 best = offset
-    return best, tried[best][0]
+    return best, *tried[best]
 
 
 def _shape(picture: Array) -> Array:

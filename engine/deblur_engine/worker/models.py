@@ -21,8 +21,9 @@ from ..rendering import Renderer, Session
 from ..rendering.cache import AlignmentCache
 from ..settings import FrameRange, RenderSettings
 from .clips import ClipPictures, PictureCache, file_state
+from .finding import Hint, Seen
 
-__all__ = ["FROM_FILE", "FROM_HOST", "FROM_MODEL", "NO_REFERENCES", "Hint", "LoadedModel", "Models", "Use"]
+__all__ = ["FROM_FILE", "FROM_HOST", "FROM_MODEL", "NO_REFERENCES", "LoadedModel", "Models", "Use"]
 
 Array = npt.NDArray[np.float32]
 NO_REFERENCES, FROM_FILE, FROM_HOST, FROM_MODEL = 0, 1, 2, 3
@@ -85,17 +86,6 @@ class LoadedModel:
             self._session = None
 
 
-@dataclass(frozen=True)
-class Hint:
-    """How far a host's frame numbers were found to be off the clip's, and how often in a row that was so."""
-
-    offset: int = 0
-    times: int = 0
-
-    def after(self, offset: int) -> Hint:
-        return Hint(offset, self.times + 1 if offset == self.offset else 1)
-
-
 class Use:
     """A model on a clip: which of the clip's frames the analysis knows, and where pictures of them come from."""
 
@@ -117,7 +107,7 @@ class Use:
         self._lock = threading.Lock()
         self.known = True  # whether the analysis is of this clip
         self.hints: dict[tuple[int, int], Hint] = {}  # by size
-        self.looks: OrderedDict[object, tuple[int, bool]] = OrderedDict()
+        self.looks: OrderedDict[object, Seen] = OrderedDict()
 
     @property
     def clip(self) -> str:
@@ -149,13 +139,14 @@ class Use:
         return picture
 
     def position(self, frame: int) -> int:
-        """The clip's frame as the analysis counts; -1 for one that it does not know."""
+        """The clip's frame as the analysis counts, also beyond its ends; -1 for one that was left out of the fit."""
         if self._numbers is None:
             return frame
-        return self._numbers.index(frame) if frame in self._numbers else -1
+        position, left = divmod(frame - self._numbers.start, self._numbers.step)
+        return -1 if left else position
 
     def frame(self, position: int) -> int:
-        return position if self._numbers is None else self._numbers[position]
+        return position if self._numbers is None else self._numbers.start + position * self._numbers.step
 
     def renderer(
         self, width: int, height: int, scale: float, cache: AlignmentCache, settings: RenderSettings
@@ -189,7 +180,7 @@ class Use:
             artifact, settings, aligner, analysis=scaled, session=session, cache=cache, scale=float((x * y) ** 0.5)
         )
 
-    def remember(self, key: object, look: tuple[int, bool]) -> None:
+    def remember(self, key: object, look: Seen) -> None:
         with self._lock:
             self.looks[key] = look
             while len(self.looks) > _MOST_LOOKS:

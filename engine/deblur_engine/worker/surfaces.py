@@ -75,8 +75,7 @@ class Surfaces:
         if number not in self._held:
             raise SurfaceError(f"there is no surface {number}")
         memory, descriptor = self._held[number]
-        if not (0 < width <= MOST_SIDE and 0 < height <= MOST_SIDE):
-            raise SurfaceError(f"a picture of {width}x{height} pixels")
+        check_size(width, height)
         if offset % ALIGNMENT or offset + width * height * 12 > len(memory):
             raise SurfaceError(f"a picture of {width}x{height} at byte {offset} does not lie in surface {number}")
         # Where nothing seals the memory, a client that has shrunk it since must not take the worker down.
@@ -88,6 +87,12 @@ class Surfaces:
     def clear(self) -> None:
         for number in list(self._held):
             self.detach(number)
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise ``SurfaceError`` for a size that no picture has."""
+    if not (0 < width <= MOST_SIDE and 0 < height <= MOST_SIDE):
+        raise SurfaceError(f"a picture of {width}x{height} pixels")
 
 
 def _check(descriptor: int, size: int) -> None:

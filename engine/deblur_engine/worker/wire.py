@@ -45,7 +45,7 @@ F32: TypeAlias = float
 F64: TypeAlias = float
 Str: TypeAlias = str
 Frames: TypeAlias = tuple[int, ...]  # list of i64
-Pictures: TypeAlias = tuple[tuple[int, int, int], ...]  # list of (i64 frame, u32 surface, u64 offset)
+Pictures: TypeAlias = tuple[tuple[int, int, int, int], ...]  # list of (i64 frame, u32 surface, u64 offset, u64 mark)
 
 
 class WireError(Exception):
@@ -75,7 +75,7 @@ class Header:
 
 
 _NUMBERS = {"U32": "<I", "U64": "<Q", "I64": "<q", "F32": "<f", "F64": "<d"}
-_PICTURE = struct.Struct("<qIQ")
+_PICTURE = struct.Struct("<qIQQ")
 _FRAME = struct.Struct("<q")
 _COUNT = struct.Struct("<I")
 
@@ -288,6 +288,7 @@ class Render(Message, kind=30):
 class Rendered(Message, kind=31):
     UNCHANGED: ClassVar[int] = 1
     NOTED: ClassVar[int] = 2
+    WANTED: ClassVar[int] = 4
 
     flags: U32
     references: U32

@@ -87,7 +87,37 @@ float step_of(Depth depth) {
 double srgb_to_light(double v) { return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); }
 double light_to_srgb(double v) { return v <= 0.0031308 ? v * 12.92 : 1.055 * std::pow(v, 1 / 2.4) - 0.055; }
 
-void try_one(int width, int height, Depth depth, int channels, bool premultiplied, bool flipped, Transfer curve) {
+// What take() says spares give() a look at the source, and changes nothing of what comes out.
+void same_either_way(const std::vector<float>& result, const std::vector<float>& sent, Taken taken, const Owned& source,
+                     Coding coding) {
+    const HostPicture& form = source.picture;
+    Owned one(form.bounds.width(), form.bounds.height(), form.depth, form.channels, form.premultiplied, false, 0);
+    Owned other = one;
+    other.picture.data = other.memory.data();
+    give(result.data(), sent.data(), taken, form, coding, Show::result, one.picture, one.picture.bounds);
+    give(result.data(), sent.data(), {false, false, 0}, form, coding, Show::result, other.picture,
+         other.picture.bounds);
+    EXPECT(one.same_pixels(other));
+}
+
+void marks_tell_pictures_apart(Owned& source, Coding coding) {
+    const Box b = source.picture.bounds;
+    std::vector<float> picture(static_cast<size_t>(b.width()) * static_cast<size_t>(b.height()) * 3);
+    const Taken first = take(source.picture, coding, picture.data());
+    EXPECT(first.mark != 0 && take(source.picture, coding, picture.data()).mark == first.mark);
+    for (int i = 0; i < 8; ++i) {
+        const int x = b.x1 + static_cast<int>(generator() % static_cast<unsigned>(b.width())),
+                  y = b.y1 + static_cast<int>(generator() % static_cast<unsigned>(b.height())), c = i % 3;
+        const float was = source.get(x, y, c);
+        source.put(x, y, c, was < 0.5f ? was + 0.25f : was - 0.25f);
+        EXPECT(take(source.picture, coding, picture.data()).mark != first.mark);
+        source.put(x, y, c, was);
+    }
+    EXPECT(take(source.picture, coding, picture.data()).mark == first.mark);
+}
+
+void try_one(int width, int height, Depth depth, int channels, bool premultiplied, bool flipped, Transfer curve,
+             bool opaque) {
     const int padding = flipped ? 12 : 0;
     const Coding coding{curve};
     std::vector<float> picture(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
@@ -96,14 +126,16 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
     Owned anything(width, height, depth, channels, premultiplied, flipped, padding);
     anything.fill_with_anything();
     Owned out(width, height, depth, channels, premultiplied, !flipped, padding);
-    take(anything.picture, coding, picture.data());
+    const Taken odd = take(anything.picture, coding, picture.data());
     for (const float v : picture) EXPECT(std::isfinite(v));
     std::vector<float> sent = picture;
-    give(picture.data(), sent.data(), anything.picture, coding, Show::result, out.picture, out.picture.bounds);
+    give(picture.data(), sent.data(), odd, anything.picture, coding, Show::result, out.picture, out.picture.bounds);
     EXPECT(out.same_pixels(anything));
+    same_either_way(picture, sent, odd, anything, coding);
     // Changed, all but what could not be sent as it is.
     for (float& v : picture) v = 0.25f;
-    give(picture.data(), sent.data(), anything.picture, coding, Show::result, out.picture, out.picture.bounds);
+    same_either_way(picture, sent, odd, anything, coding);
+    give(picture.data(), sent.data(), odd, anything.picture, coding, Show::result, out.picture, out.picture.bounds);
     for (int y = out.picture.bounds.y1; y < out.picture.bounds.y2; ++y)
         for (int x = out.picture.bounds.x1; x < out.picture.bounds.x2; ++x)
             for (int c = 0; c < 3 && depth == Depth::floating; ++c) {
@@ -118,11 +150,14 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
     const Box b = known.picture.bounds;
     for (int y = b.y1; y < b.y2; ++y)
         for (int x = b.x1; x < b.x2; ++x) {
-            const float alpha = channels == 4 ? alphas(generator) : 1;
+            const float alpha = channels == 4 && !opaque ? alphas(generator) : 1;
             for (int c = 0; c < 3; ++c) known.put(x, y, c, any(generator) * (known.picture.premultiplied ? alpha : 1));
             if (channels == 4) known.put(x, y, 3, alpha);
         }
-    take(known.picture, coding, picture.data());
+    const Taken taken = take(known.picture, coding, picture.data());
+    EXPECT(taken.exact == (curve == Transfer::none && (!known.picture.premultiplied || opaque)));
+    EXPECT(channels == 3 || taken.opaque == (opaque && curve == Transfer::none));
+    if (width < 300) marks_tell_pictures_apart(known, coding);
     sent = picture;
     const auto at = [&](int x, int y, int c) -> float& {
         return picture[(static_cast<size_t>(b.y2 - 1 - y) * static_cast<size_t>(width) +
@@ -137,9 +172,10 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
                 if (known.picture.premultiplied) v /= known.get(x, y, 3);
                 if (curve == Transfer::srgb) v = light_to_srgb(v);
                 EXPECT(std::fabs(at(x, y, c) - v) < 3e-6);
-                at(x, y, c) = at(x, y, c) * 0.5f + 0.1f;
+                if (x % 3 > 0) at(x, y, c) = at(x, y, c) * 0.5f + 0.1f;
             }
-    give(picture.data(), sent.data(), known.picture, coding, Show::result, out.picture, out.picture.bounds);
+    same_either_way(picture, sent, taken, known, coding);
+    give(picture.data(), sent.data(), taken, known.picture, coding, Show::result, out.picture, out.picture.bounds);
     for (int y = b.y1; y < b.y2; ++y)
         for (int x = b.x1; x < b.x2; ++x) {
             const double alpha = known.picture.premultiplied ? known.get(x, y, 3) : 1;
@@ -153,12 +189,12 @@ void try_one(int width, int height, Depth depth, int channels, bool premultiplie
 
     // Split: left as it was. Window: the rest untouched.
     Owned parts(width, height, depth, channels, premultiplied, flipped, padding);
-    give(picture.data(), sent.data(), known.picture, coding, Show::split, parts.picture, parts.picture.bounds);
+    give(picture.data(), sent.data(), taken, known.picture, coding, Show::split, parts.picture, parts.picture.bounds);
     for (int x = b.x1; x < b.x2; ++x)
         EXPECT(parts.get(x, b.y1, 0) == (x < b.x1 + width / 2 ? known : out).get(x, b.y1, 0));
     if (width > 2 && height > 2) {
         Owned inside(width, height, depth, channels, premultiplied, flipped, padding);
-        give(picture.data(), sent.data(), known.picture, coding, Show::result, inside.picture,
+        give(picture.data(), sent.data(), taken, known.picture, coding, Show::result, inside.picture,
              {b.x1 + 1, b.y1 + 1, b.x2 - 1, b.y2 - 1});
         const Owned fresh(width, height, depth, channels, premultiplied, flipped, padding);
         EXPECT(std::memcmp(inside.picture.row(b.y1), fresh.picture.row(b.y1), 4) == 0);
@@ -188,12 +224,12 @@ void from_one_form_to_another() {
         source.fill_with_anything();
         pass(source.picture, out.picture, out.picture.bounds);
         std::vector<float> picture(300 * 4 * 3);
-        take(source.picture, {}, picture.data());
+        const Taken taken = take(source.picture, {}, picture.data());
         const std::vector<float> sent = picture;
         for (auto& v : picture) v = 0.25f;
         const float kept = out.get(5, 6, 1);
         EXPECT(std::fabs(kept - source.get(5, 6, 1)) < 1e-6f);
-        give(picture.data(), sent.data(), source.picture, {}, Show::result, out.picture, out.picture.bounds);
+        give(picture.data(), sent.data(), taken, source.picture, {}, Show::result, out.picture, out.picture.bounds);
         EXPECT(out.get(5, 6, 1) == 0.25f);
         if (channels == 4) EXPECT(std::fabs(out.get(5, 6, 3) - source.get(5, 6, 3)) < 1e-6f);
     }
@@ -210,7 +246,9 @@ int main() {
                     for (const Transfer curve : {Transfer::none, Transfer::srgb}) {
                         if (premultiplied && channels == 3) continue;
                         if (size[0] > 1000 && (curve != Transfer::none || depth == Depth::word)) continue;
-                        try_one(size[0], size[1], depth, channels, premultiplied, (size[0] + channels) % 2 == 0, curve);
+                        for (const bool opaque : {false, true})
+                            try_one(size[0], size[1], depth, channels, premultiplied, (size[0] + channels) % 2 == 0,
+                                    curve, opaque);
                     }
     beyond_the_source();
     from_one_form_to_another();
