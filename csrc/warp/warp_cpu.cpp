@@ -233,19 +233,24 @@ void read_block(const Picture<const float>& image, int64_t n, const BlockTaps<TA
     }
 }
 
-// Asks for what the block kAhead rows below will read, as if it moved as this one does, and for what this one will
-// write: the processor foresees lines that run straight, not those that wander from row to row as a flow does. Asked
+// Asks for what this block will read and write, and for what the one kAhead rows below will read if it moves alike:
+// the processor foresees lines that run straight, not those that wander from row to row as a flow does. Asked
 // for at their turn they come too late, which took as long as all the computing. Inlined always: to a call of a
 // function that does nothing else, GCC sees no effect, and drops it. Steps of `out` in bytes.
 template <int C, int TAPS>
 DEBLUR_FN void prefetch(const Picture<const float>& image, int64_t n, const BlockTaps<TAPS>& t, int count,
                         const char* out, int64_t out_step, int64_t out_plane) {
 #if defined(__GNUC__)
-    constexpr int kLine = C == 0 ? 16 : 16 / C;                                     // pixels in a cache line
-    const float* lowest = &at(image, n, 0, 0, 0) + (TAPS - 1 + kAhead) * image.sh;  // maybe beyond: no fault
+    constexpr int kLine = C == 0 ? 16 : 16 / C;  // pixels in a cache line
+    const float* lowest = &at(image, n, 0, 0, 0) + (TAPS - 1) * image.sh;
+    const int64_t later = kAhead * image.sh;  // maybe beyond the picture, which is no fault
     for (int i = 0; i < count; i += kLine) {
         for (int64_t c = 0; c < (C == 0 ? image.c : 1); ++c) {
-            if (t.inside[i]) __builtin_prefetch(lowest + t.first[i] + c * image.sc);
+            if (t.inside[i]) {
+                const float* line = lowest + t.first[i] + c * image.sc;
+                __builtin_prefetch(line);
+                __builtin_prefetch(line + later, 0, 2);  // to the L2 cache
+            }
             __builtin_prefetch(out + i * out_step + c * out_plane, 1);
         }
     }
