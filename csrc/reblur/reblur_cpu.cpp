@@ -274,21 +274,23 @@ DEBLUR_FN void put_means(const float* linear, const Paths& paths, int first, con
     }
 }
 
-// mean_along for eight pixels whose paths keep inside the part, of `least` to `most` samples; `linear` is where the first
-// of them lies.
+// mean_along for eight pixels whose paths keep inside the part, of `least` to `most` samples; `linear` is where the
+// first of them lies.
 template <bool Bends>
 DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int first, int least, int most, float* to) {
     const auto eight = std::make_index_sequence<kGroup>();
-    alignas(64) Taps taps;
-    f8 sum[kGroup] = {};  // never indexed by a variable, so that it stays in registers
+    alignas(64) Taps taps[2];  // of this moment and of the next
+    f8 sum[kGroup] = {};       // never indexed by a variable, so that it stays in registers
+    const int all = Bends ? least : least / 2;
+    find_taps<Bends, false>(paths, first, 0, row, taps[0]);
     int i = 0;
-    for (; i < (Bends ? least : least / 2); ++i) {
-        find_taps<Bends, true>(paths, first, i, row, taps);
-        add_taps<Bends, true>(linear, row, taps, nullptr, i, sum, eight);
+    for (; i < all; ++i) {
+        find_taps<Bends, false>(paths, first, i + 1, row, taps[(i + 1) % 2]);
+        add_taps<Bends, true>(linear, row, taps[i % 2], nullptr, i, sum, eight);
     }
     for (; i < (Bends ? most : most / 2); ++i) {
-        find_taps<Bends, false>(paths, first, i, row, taps);
-        add_taps<Bends, false>(linear, row, taps, paths.samples + first, i, sum, eight);
+        find_taps<Bends, false>(paths, first, i + 1, row, taps[(i + 1) % 2]);
+        add_taps<Bends, false>(linear, row, taps[i % 2], paths.samples + first, i, sum, eight);
     }
     put_means<Bends>(linear, paths, first, sum, to, eight);
 }
