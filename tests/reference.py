@@ -160,7 +160,7 @@ def reblur(
         u = s[..., None] * m + (s * s - 1 / 12)[..., None] * k
         px = np.clip(x + u[..., 0], 0, width - 1)
         py = np.clip(y + u[..., 1], 0, height - 1)
-        total += sampled(linear, px, py, "bilinear", "replicate") * (i < count)[..., None]
+        total += np.where((i < count)[..., None], sampled(linear, px, py, "bilinear", "replicate"), 0)
     return from_linear(total / count[..., None], transfer)
 
 

@@ -75,6 +75,21 @@ void mix_run(const T* base, const float* result, const float* weight, T* out, in
     }
 }
 
+// Asks for `count` values that are due kAhead bytes later: a processor foresees a stream by itself, but not beyond the
+// page that it is in. Inlined always: a call of a function that does nothing else has no effect that GCC would see.
+constexpr int64_t kAhead = 2048;
+
+template <int Writes, class T>
+DEBLUR_FN void prefetch(const T* from, int64_t count) {
+#if defined(__GNUC__)
+    constexpr int64_t kLine = 64 / sizeof(T);
+    from += kAhead / static_cast<int64_t>(sizeof(T));
+    for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(from + i, Writes);
+#else
+    (void)from, (void)count;
+#endif
+}
+
 // Lines begin..end of picture n in runs, over pixels and channels at once where all of `out`, `first` and `second` are
 // interleaved: run(first, second, weights, out, count).
 template <class T, class A, class B, class Run>
@@ -97,6 +112,10 @@ void in_runs(const Picture<void>& out, const Picture<A>& first, const Picture<B>
             for (int64_t i = 0; i < width; i += kRun) {
                 const int64_t count = i + kRun < width ? kRun : width - i;
                 T* const changed = step == 1 ? to + i : room_out;
+                if (step_first == 1) prefetch<0>(a + i, count);
+                if (step_second == 1 && static_cast<const void*>(a) != b) prefetch<0>(b + i, count);
+                if (weight.sw == 1) prefetch<0>(w + i / channels, count / channels);
+                if (step == 1) prefetch<1>(to + i, count);
                 run(run_of(a + i * step_first, step_first, count, room_first),
                     run_of(b + i * step_second, step_second, count, room_second),
                     weights_of(w + i / channels * weight.sw, weight.sw, count, channels, room_weight), changed, count);

@@ -223,17 +223,17 @@ struct Taps {
     float left[kGroup], right[kGroup], upper[kGroup], lower[kGroup];
 };
 
-// `Even`: all eight have as many samples. Otherwise one that has fewer reads its last again, which then weighs nothing.
-template <bool Bends, bool Even>
+// `All`: every path has an i-th sample, or a pair of them. Otherwise one that has not stays at its last, which nobody
+// reads.
+template <bool Bends, bool All>
 DEBLUR_FN void find_taps(const Paths& p, int first, int i, int row, Taps& to) {
     for (int j = 0; j < kGroup; ++j) {
         const int steps = Bends ? p.samples[first + j] : p.samples[first + j] / 2;
-        const float s = moment(Even ? i : larger(0, smaller(i, steps - 1)), p.one_over_n[first + j]);
+        const float s = moment(All ? i : larger(0, smaller(i, steps - 1)), p.one_over_n[first + j]);
         const Away x = away<Bends>(p.mx[first + j], p.kx[first + j], s);
         const Away y = away<Bends>(p.my[first + j], p.ky[first + j], s);
         to.offset[j] = y.whole * row + x.whole * 4;
-        to.left[j] = x.near, to.right[j] = x.far;
-        to.upper[j] = Even || i < steps ? y.near : 0.0f, to.lower[j] = Even || i < steps ? y.far : 0.0f;
+        to.left[j] = x.near, to.right[j] = x.far, to.upper[j] = y.near, to.lower[j] = y.far;
     }
 #if defined(__GNUC__)
     // Keeps the compiler from working these out again for every use of them instead of reading them back.
@@ -254,11 +254,14 @@ DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, f8 acros
     sum[J] = sum[J] + (above * taps.upper[J] + below * taps.lower[J]) * across;
 }
 
-template <bool Bends, size_t... J>
-DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, f8* sum, std::index_sequence<J...>) {
+// Of the pixels that have more than i samples, or pairs of them.
+template <bool Bends, bool All, size_t... J>
+DEBLUR_FN void add_taps(const float* linear, int row, const Taps& taps, const int* samples, int i, f8* sum,
+                        std::index_sequence<J...>) {
     const f8 left = load<f8>(taps.left), right = load<f8>(taps.right);
     const f8 across[2] = {first_halves(left, right), second_halves(left, right)};
-    (add_taps<Bends, J>(linear, row, taps, spread<J % 4>(across[J / 4]), sum), ...);
+    const auto has = [&](int j) { return All || i < (Bends ? samples[j] : samples[j] / 2); };
+    ((has(J) ? add_taps<Bends, J>(linear, row, taps, spread<J % 4>(across[J / 4]), sum) : void()), ...);
 }
 
 template <bool Bends, size_t... J>
@@ -271,16 +274,23 @@ DEBLUR_FN void put_means(const float* linear, const Paths& paths, int first, con
     }
 }
 
-// mean_along for eight pixels whose paths keep inside the part; `linear` is where the first of them lies.
-template <bool Bends, bool Even>
-DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int first, int samples, float* to) {
+// mean_along for eight pixels whose paths keep inside the part, of `least` to `most` samples; `linear` is where the
+// first of them lies.
+template <bool Bends>
+DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int first, int least, int most, float* to) {
     const auto eight = std::make_index_sequence<kGroup>();
-    alignas(64) Taps taps;
-    f8 sum[kGroup] = {};  // never indexed by a variable, so that it stays in registers
-    const int steps = Bends ? samples : samples / 2;
-    for (int i = 0; i < steps; ++i) {
-        find_taps<Bends, Even>(paths, first, i, row, taps);
-        add_taps<Bends>(linear, row, taps, sum, eight);
+    alignas(64) Taps taps[2];  // of this moment and of the next
+    f8 sum[kGroup] = {};       // never indexed by a variable, so that it stays in registers
+    const int all = Bends ? least : least / 2;
+    find_taps<Bends, false>(paths, first, 0, row, taps[0]);
+    int i = 0;
+    for (; i < all; ++i) {
+        find_taps<Bends, false>(paths, first, i + 1, row, taps[(i + 1) % 2]);
+        add_taps<Bends, true>(linear, row, taps[i % 2], nullptr, i, sum, eight);
+    }
+    for (; i < (Bends ? most : most / 2); ++i) {
+        find_taps<Bends, false>(paths, first, i + 1, row, taps[(i + 1) % 2]);
+        add_taps<Bends, false>(linear, row, taps[i % 2], paths.samples + first, i, sum, eight);
     }
     put_means<Bends>(linear, paths, first, sum, to, eight);
 }
@@ -308,11 +318,7 @@ void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int firs
         return;
     }
     const float* linear = p.linear + (y - top) * row + (x - left) * 4;
-    if (most == least) {
-        integrate<Bends, true>(linear, row, paths, first, most, to);
-    } else {
-        integrate<Bends, false>(linear, row, paths, first, most, to);
-    }
+    integrate<Bends>(linear, row, paths, first, least, most, to);
 }
 
 void put_turned(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, const Paths& paths) {

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kBlock = 64;  // pixels whose taps are worked out together: a loop that vectorises, in the L1 cache
 constexpr int kGroup = 8;   // pixels read together where all their taps lie inside the picture
+constexpr int kAhead = 3;   // rows
 
 template <int TAPS>
 struct BlockTaps {
@@ -209,40 +210,47 @@ bool whole_group(const int* inside) {
     return all != 0;
 }
 
-// A block of pixels into `to`: planes kBlock apart (C = 0), or C channels side by side, where one vector more may be
+// A block of pixels into `to`: planes `plane` apart (C = 0), or C channels side by side, where one vector more may be
 // written.
 template <int C, int TAPS, Border BORDER>
-void read_block(const Picture<const float>& image, int64_t n, const BlockTaps<TAPS>& t, int count, float* to) {
+void read_block(const Picture<const float>& image, int64_t n, const BlockTaps<TAPS>& t, int count, float* to,
+                int64_t plane) {
     const float* base = &at(image, n, 0, 0, 0);
-    constexpr int kStep = C == 0 ? 1 : C, kPlane = C == 0 ? kBlock : 1;
+    constexpr int kStep = C == 0 ? 1 : C;
     for (int i = 0; i < count; i += kGroup) {
         const int end = smaller(i + kGroup, count);
         const bool whole = i + kGroup <= count && whole_group(t.inside + i);
         if constexpr (C == 0) {
             for (int64_t c = 0; c < image.c && whole; ++c)
-                read_planar(base + c * image.sc, image.sh, t, i, to + c * kPlane + i);
+                read_planar(base + c * image.sc, image.sh, t, i, to + c * plane + i);
         } else {
             for (int p = i; p < end; ++p)
                 if (whole || t.inside[p]) store(to + p * C, read_packed<C>(base + t.first[p], image.sh, t, p));
         }
         // After its neighbours, since three channels are stored as four.
         for (int p = i; p < end && !whole; ++p)
-            if (C == 0 || !t.inside[p]) read_anywhere<TAPS, BORDER>(image, n, t.x[p], t.y[p], to + p * kStep, kPlane);
+            if (C == 0 || !t.inside[p]) read_anywhere<TAPS, BORDER>(image, n, t.x[p], t.y[p], to + p * kStep, plane);
     }
 }
 
-// Asks for the lowest line that a block will read, long before its turn (those above it have been read before), and for
-// what it will write: the processor foresees lines that run straight, not those that wander. At 1080p the first takes a
-// fifth off the time, the second a twentieth. Steps of `out` in bytes.
+// Asks for what this block will read and write, and for what the one kAhead rows below will read if it moves alike:
+// the processor foresees lines that run straight, not those that wander from row to row as a flow does. Asked
+// for at their turn they come too late, which took as long as all the computing. Inlined always: to a call of a
+// function that does nothing else, GCC sees no effect, and drops it. Steps of `out` in bytes.
 template <int C, int TAPS>
-void prefetch(const Picture<const float>& image, int64_t n, const BlockTaps<TAPS>& t, int count, const char* out,
-              int64_t out_step, int64_t out_plane) {
+DEBLUR_FN void prefetch(const Picture<const float>& image, int64_t n, const BlockTaps<TAPS>& t, int count,
+                        const char* out, int64_t out_step, int64_t out_plane) {
 #if defined(__GNUC__)
     constexpr int kLine = C == 0 ? 16 : 16 / C;  // pixels in a cache line
     const float* lowest = &at(image, n, 0, 0, 0) + (TAPS - 1) * image.sh;
+    const int64_t later = kAhead * image.sh;  // maybe beyond the picture, which is no fault
     for (int i = 0; i < count; i += kLine) {
         for (int64_t c = 0; c < (C == 0 ? image.c : 1); ++c) {
-            if (t.inside[i]) __builtin_prefetch(lowest + t.first[i] + c * image.sc);
+            if (t.inside[i]) {
+                const float* line = lowest + t.first[i] + c * image.sc;
+                __builtin_prefetch(line);
+                __builtin_prefetch(line + later, 0, 2);  // to the L2 cache
+            }
             __builtin_prefetch(out + i * out_step + c * out_plane, 1);
         }
     }
@@ -293,7 +301,11 @@ void warp_rows(const WarpTask& task, const Picture<const float>& image, int64_t 
                 part.c = image.c - c < kAtOnce ? image.c - c : kAtOnce;
                 char* to = static_cast<char*>(out.data) + (n * out.sn + c * out.sc + y * out.sh + x * out.sw) * size;
                 prefetch<C>(part, n, taps, count, to, out.sw * size, out.sc * size);
-                read_block<C, TAPS, BORDER>(part, n, taps, count, pixels);
+                if (C == 0 && task.sample == Sample::f32 && out.sw == 1) {  // straight to where they belong
+                    read_block<C, TAPS, BORDER>(part, n, taps, count, reinterpret_cast<float*>(to), out.sc);
+                    continue;
+                }
+                read_block<C, TAPS, BORDER>(part, n, taps, count, pixels, kPlane);
                 if (task.sample == Sample::f16) {
                     write_block(pixels, kStep, kPlane, part.c, count, reinterpret_cast<Half*>(to), out.sw, out.sc);
                 } else {

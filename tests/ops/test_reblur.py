@@ -133,6 +133,23 @@ def test_what_is_not_finite_stays_where_paths_read_it(
     np.testing.assert_array_equal(got[far], clean[far])
 
 
+@given(st.integers(9, 20), st.integers(9, 41), st.sampled_from([np.nan, np.inf, -np.inf]), st.booleans(), seeds)
+def test_a_pixel_reads_its_own_path_only(height: int, width: int, value: float, bend: bool, seed: int) -> None:
+    # Neighbours whose paths have 2, 4 and 6 samples: what is endless stays endless, and is no NaN.
+    rng = np.random.default_rng(seed)
+    angle, length = rng.uniform(0, 2 * np.pi, (height, width)), rng.choice([0.6, 2.5, 4.4], (height, width))
+    motion = np.stack([np.cos(angle) * length, np.sin(angle) * length], -1).astype(np.float32)
+    curvature = field(rng, height, width, 0.2) if bend else None
+    image = picture(rng, height, width, 3)
+    image[rng.integers(height), rng.integers(width)] = value
+    count = reference.sample_count(motion, curvature)
+    got = ops.reblur(image, motion, curvature)
+    with np.errstate(invalid="ignore"):
+        wanted = reference.reblur(image, motion, curvature, count, None)
+    inner = (slice(4, -4), slice(4, -4))  # where no path leaves the picture
+    np.testing.assert_allclose(got[inner], wanted[inner], atol=reference.TOLERANCE["reblur"], rtol=0)
+
+
 def whole_and_turned(values: F32, y: int, x: int, way: int, size: int, motion: F32) -> tuple[F32, F32]:
     """A crop and its motion, turned as the fitting loop turns them: [size, size, C | 2]."""
     both = np.concatenate([values, motion], -1)[y : y + size, x : x + size]

@@ -61,6 +61,41 @@ def test_calls_from_many_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not wrong
 
 
+def test_python_runs_beside_every_op() -> None:
+    image, flow = rng.random((500, 400, 3), np.float32), (rng.random((500, 400, 2), np.float32) - 0.5) * 20
+    weight = rng.random((500, 400), np.float32)
+    calls: dict[str, Callable[[], object]] = {
+        "sharpness": lambda: ops.sharpness(image, threads=1),
+        "warp": lambda: ops.warp(image, flow, threads=1),
+        "warp_backward": lambda: ops.warp_backward(image, image, flow, threads=1),
+        "reblur": lambda: ops.reblur(image, flow, threads=1),
+        "reblur_crops": lambda: ops.reblur_crops(image[None], flow[None], [(0, 0, 0, 0)], 300, threads=1),
+        "blend_tiles": lambda: ops.blend_tiles(image.copy(), weight.copy(), image, 0, 0, 9, threads=1),
+        "finish_tiles": lambda: ops.finish_tiles(image, weight, threads=1),
+        "mix": lambda: ops.mix(image, image, weight, threads=1),
+    }
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(100)  # from here on a thread has to let go of the GIL by itself
+    try:
+        for name, call in calls.items():
+            beside = threading.Event()
+
+            def work(call: Callable[[], object] = call, beside: threading.Event = beside) -> None:
+                for _ in range(2000):
+                    call()
+                    if beside.is_set():
+                        return
+
+            worker = threading.Thread(target=work)
+            worker.start()
+            beside.set()
+            held = not worker.is_alive()
+            worker.join()
+            assert not held, name
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def _in_a_child(image: F32, flow: F32, answer: Any) -> None:
     answer.put(ops.warp(image, flow))
 
