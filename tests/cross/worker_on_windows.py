@@ -7,6 +7,7 @@ The worker is the real one but for the desk, which brings all libraries: the one
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from deblur_engine.errors import OutputError
-from deblur_engine.worker import server, system, wire
+from deblur_engine.worker import server, wire
 from deblur_engine.worker import windows_calls as calls
 from deblur_engine.worker import windows_pipe as pipes
 from deblur_engine.worker.channel import Channel, GoneError
@@ -213,16 +214,15 @@ def check_names(folder: Path) -> None:
 def check_others_are_refused(folder: Path) -> None:
     real = calls.user_of
     with Served(folder) as served:
-        calls.user_of = lambda process: "S-1-5-21-1" if threading.current_thread() is served.thread else real(process)
-        connection = served.meeting.connect()
-        assert connection.peer() == os.getpid()
-        stream = system.Stream(connection)
-        calls.user_of = lambda process: f"S-1-5-21-{time.monotonic_ns()}"  # the server's is not the client's
-        with contextlib.suppress(PermissionError):
+        users = (f"S-1-5-21-{number}" for number in itertools.count())
+        calls.user_of = lambda process: next(users)  # nobody is who they were
+        with contextlib.suppress(PermissionError, ConnectionError):
             served.meeting.connect()
             raise AssertionError("a stranger's worker was taken")
         calls.user_of = real
-        del stream
+        with Client(served.meeting) as client:
+            assert client.channel._stream._pipe.peer() == os.getpid()
+        assert "refused" in served.meeting.log.read_text()
     real_owner = calls.owner_of
     calls.owner_of = lambda path: "S-1-5-21-1"
     with contextlib.suppress(OutputError):

@@ -68,7 +68,7 @@ class Listener:
         self._waiting: tuple[int, _winapi.Overlapped] | None = self._instance(_winapi.FILE_FLAG_FIRST_PIPE_INSTANCE)
         try:
             partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-            partial.write_text(f"{self._name}\n", encoding="ascii")
+            partial.write_bytes(f"{self._name}\n".encode("ascii"))  # the plug-in reads one line that ends in LF
             os.replace(partial, path)
         except BaseException:
             self.close()
