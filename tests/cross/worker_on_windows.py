@@ -22,7 +22,6 @@ import numpy as np
 from deblur_engine.errors import OutputError
 from deblur_engine.worker import server, wire
 from deblur_engine.worker import windows_calls as calls
-from deblur_engine.worker import windows_pipe as pipes
 from deblur_engine.worker.channel import Channel, GoneError
 from deblur_engine.worker.client import Client, Surface, WorkerError, connect
 from deblur_engine.worker.meeting import Meeting
@@ -128,7 +127,9 @@ def check_large_messages_and_garbage(folder: Path) -> None:
             # Longer than the pipe's buffer: it goes in pieces, and comes whole.
             for _ in range(3):
                 with contextlib.suppress(WorkerError):
-                    client.ask(wire.Render("m" * 4000, "", 1, 1, 1, 1.0, 0, 0, 0.0, ((9, 9, 9),) * 4000, 1, 0), wire.Done)
+                    client.ask(
+                        wire.Render("m" * 4000, "", 1, 1, 1, 1.0, 0, 0, 0.0, ((9, 9, 9),) * 4000, 1, 0), wire.Done
+                    )
             render(client)
 
 

@@ -11,6 +11,7 @@ import contextlib
 import socket
 import struct
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import atheris
@@ -51,7 +52,9 @@ def stream(data: bytes) -> None:
     """Bytes as they are, and with a good header before them, so that chance need not find its magic."""
     if len(data) > 1:
         kind = KINDS[data[0] % len(KINDS)]
-        data = wire.HEADER.pack(wire.MAGIC, wire.VERSION, kind, len(data) - 1, 0, 7) + data[1:] if data[0] < 200 else data
+        data = (
+            wire.HEADER.pack(wire.MAGIC, wire.VERSION, kind, len(data) - 1, 0, 7) + data[1:] if data[0] < 200 else data
+        )
     ours, theirs = socket.socketpair()
     reader = channel.Channel(ours)
     with theirs, contextlib.suppress(channel.GoneError, wire.WireError):
@@ -87,7 +90,7 @@ def seed(corpus: Path) -> None:
     texts = {"Str": "a/ü.mov", "Frames": (1, 2, 9), "Pictures": ((1, 1, 64), (2, 1, 128))}
     for at, kind in enumerate(KINDS):
         form = wire.MESSAGES[kind]
-        whole = form(*(texts.get(str(f.type), 1) for f in form.__dataclass_fields__.values())).pack(1)
+        whole = form(*(texts.get(str(f.type), 1) for f in fields(form))).pack(1)
         (corpus / f"payload-{kind}").write_bytes(bytes([0, at]) + whole[wire.HEADER.size :])
         (corpus / f"header-{kind}").write_bytes(bytes([1]) + whole[: wire.HEADER.size])
         (corpus / f"stream-{kind}").write_bytes(bytes([2, at]) + whole[wire.HEADER.size :])

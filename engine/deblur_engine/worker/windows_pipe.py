@@ -189,6 +189,8 @@ class Stream:
             if error == _ABORTED:
                 return b"", []
             return bytes(reading.getbuffer() or b""), []
+        except TimeoutError:
+            raise
         except OSError as error:
             if error.winerror in (*_ENDED, _ABORTED):
                 return b"", []
