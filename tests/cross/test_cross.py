@@ -28,7 +28,7 @@ def portable_executable(data: bytes) -> tuple[set[str], set[str]]:
     sections = [struct.unpack_from("<IIII", data, head + 24 + optional + 40 * i + 8) for i in range(count)]
 
     def place(address: int) -> int:
-        size, start, _, raw = next(s for s in sections if s[1] <= address < s[1] + max(s[0], s[2]))
+        _, start, _, raw = next(s for s in sections if s[1] <= address < s[1] + max(s[0], s[2]))
         return raw + address - start
 
     exports = place(struct.unpack_from("<I", data, tables)[0])

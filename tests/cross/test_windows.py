@@ -2,7 +2,7 @@
 """Worker, plug-in and host on Windows, or on Wine. Wine stands for nothing that real Windows does otherwise; see
 CONTRIBUTING.md for how to have both.
 
-DEBLUR_WINDOWS_PYTHON: a Python for Windows with NumPy. DEBLUR_WINE: the program that runs it, where this is not Windows.
+DEBLUR_WINDOWS_PYTHON: a Python for Windows with NumPy. DEBLUR_WINE: what runs it, where this is not Windows.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Operation:
 
 
 class FakeWindows(types.ModuleType):
-    """Stands for ``_winapi``. ``calls`` records what is asked; ``faults`` maps a function to the codes that it raises."""
+    """Stands for ``_winapi``. ``calls``: what was asked; ``faults``: the codes that a function raises."""
 
     GENERIC_READ, GENERIC_WRITE, OPEN_EXISTING, NULL = 0x80000000, 0x40000000, 3, 0
     PIPE_ACCESS_DUPLEX, PIPE_UNLIMITED_INSTANCES = 3, 255
