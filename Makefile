@@ -13,11 +13,12 @@ export OMP_WAIT_POLICY := PASSIVE
 
 NATIVE := CMakeLists.txt setup.py pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/* ofx_bridge/*)
 CPP := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu csrc/*/*.h csrc/*/*.cpp csrc/*/*.cu tests/cpp/*.cpp tests/cpp/*.h \
-  ofx_bridge/*.h ofx_bridge/*.cpp tests/ofx/host/*.h tests/ofx/host/*.cpp)
+  ofx_bridge/*.h ofx_bridge/*.cpp tests/ofx/host/*.h tests/ofx/host/*.cpp \
+  tests/cross/*.cpp)
 BENCHES := $(wildcard tests/bench/ops.py tests/bench/roundtrip.py tests/bench/render.py tests/bench/fitting.py \
   tests/bench/alignment.py tests/bench/timeline.py tests/bench/quality)
 
-.PHONY: help demo test lint bench gpu sanitize sanitize-ofx clean
+.PHONY: help demo test lint bench gpu sanitize sanitize-ofx cross fuzz clean
 
 help:
 	@echo "make demo    fit to the clip in demo/, render it, show the measured gain"
@@ -27,6 +28,8 @@ help:
 	@echo "make gpu     everything that needs a CUDA device: its tests, its benchmarks, a fit and a render"
 	@echo "make sanitize  the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer; then sanitize-ofx"
 	@echo "make sanitize-ofx  the OpenFX plug-in and its host under these, and under ThreadSanitizer"
+	@echo "make cross   the OpenFX plug-in for Windows and macOS, by PyPI's ziglang (100 MB, fetched at the first time)"
+	@echo "make fuzz    the readers of what comes over the wire, FUZZ_SECONDS=300 each"
 	@echo "make clean   remove everything that make made"
 
 $(BIN)/python:
@@ -78,6 +81,18 @@ sanitize-ofx: $(READY)
 	    ASAN_OPTIONS=detect_leaks=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
 	    $(BIN)/python -m pytest tests/ofx -o timeout=1200 $(ARGS); \
 	done
+
+ZIGLANG ?= 0.17.1
+cross: $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check ziglang==$(ZIGLANG)
+	$(BIN)/python -m pytest tests/cross -o timeout=1200 $(ARGS)
+
+FUZZ_SECONDS ?= 300
+fuzz: $(READY)
+	$(BIN)/python tests/fuzz/fuzz_wire.py build/fuzz/wire -artifact_prefix=build/fuzz/ -max_total_time=$(FUZZ_SECONDS)
+	cmake -S . -B build/ofx-address -DDEBLUR_PYTHON=OFF -DDEBLUR_OPS=OFF -DDEBLUR_OFX_TESTS=ON -DDEBLUR_SANITIZE=address
+	cmake --build build/ofx-address --target ofx_wire_fuzz
+	timeout $(FUZZ_SECONDS) build/ofx-address/tests/ofx/host/ofx_wire_fuzz 1000000000 || test $$? = 124
 
 clean:
 	rm -rf build dist demo/out engine/*.egg-info engine/deblur_engine/_ops*.so \

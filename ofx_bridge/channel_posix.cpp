@@ -54,9 +54,71 @@ bool peer_of(int socket, uid_t* user, int64_t* process) {
 #endif
 }
 
+class Socket final : public Channel {
+public:
+    Socket(int socket, int64_t peer) : Channel(peer), socket_(socket) {
+#if defined(__linux__) && defined(SYS_pidfd_open)
+        if (peer > 0) peer_handle_ = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(peer), 0));
+#endif
+    }
+
+    ~Socket() override {
+        ::close(socket_);
+        if (peer_handle_ >= 0) ::close(peer_handle_);
+    }
+
+    size_t send(const uint8_t* data, size_t size, int descriptor, std::chrono::milliseconds wait) override {
+        if (!ready(socket_, POLLOUT, wait)) return 0;
+        iovec part{const_cast<uint8_t*>(data), size};
+        msghdr message{};
+        message.msg_iov = &part, message.msg_iovlen = 1;
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+        if (descriptor >= 0) {
+            message.msg_control = control, message.msg_controllen = sizeof control;
+            cmsghdr* head = CMSG_FIRSTHDR(&message);
+            head->cmsg_level = SOL_SOCKET, head->cmsg_type = SCM_RIGHTS, head->cmsg_len = CMSG_LEN(sizeof(int));
+            std::memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+        }
+        const ssize_t sent = sendmsg(socket_, &message, MSG_NOSIGNAL);
+        if (sent >= 0) return static_cast<size_t>(sent);
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
+        lost(std::strerror(errno));
+    }
+
+    size_t receive(uint8_t* data, size_t size, std::chrono::milliseconds wait) override {
+        if (!ready(socket_, POLLIN, wait)) return 0;
+        // No room for control data: descriptors that a peer might send are dropped by the kernel.
+        const ssize_t got = recv(socket_, data, size, 0);
+        if (got > 0) return static_cast<size_t>(got);
+        if (got == 0) lost("it closed");
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
+        lost(std::strerror(errno));
+    }
+
+    bool ended() const override {
+        pollfd one{socket_, POLLIN, 0};
+        return poll(&one, 1, 0) != 0;
+    }
+
+    void kill_peer() const override {
+#if defined(__linux__) && defined(SYS_pidfd_send_signal)
+        if (peer_handle_ >= 0) {
+            syscall(SYS_pidfd_send_signal, peer_handle_, SIGKILL, nullptr, 0);
+            return;
+        }
+#endif
+        if (peer() > 1) ::kill(static_cast<pid_t>(peer()), SIGKILL);
+    }
+
+private:
+    const int socket_;
+    int peer_handle_ = -1;
+};
+
 }  // namespace
 
-std::unique_ptr<Channel> Channel::connect(const std::string& address) {
+std::unique_ptr<Channel> Channel::connect(const std::string& meeting) {
+    const std::string address = meeting + ".sock";
     sockaddr_un where{};
     where.sun_family = AF_UNIX;
     if (address.size() >= sizeof where.sun_path)
@@ -86,61 +148,7 @@ std::unique_ptr<Channel> Channel::connect(const std::string& address) {
         ::close(socket);
         throw Lost("who listens at " + address + " is another user");
     }
-    return std::unique_ptr<Channel>(new Channel(socket, process));
-}
-
-Channel::Channel(int socket, int64_t peer) : socket_(socket), peer_(peer) {
-#if defined(__linux__) && defined(SYS_pidfd_open)
-    if (peer > 0) peer_handle_ = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(peer), 0));
-#endif
-}
-
-Channel::~Channel() {
-    ::close(socket_);
-    if (peer_handle_ >= 0) ::close(peer_handle_);
-}
-
-size_t Channel::send(const uint8_t* data, size_t size, int descriptor, std::chrono::milliseconds wait) {
-    if (!ready(socket_, POLLOUT, wait)) return 0;
-    iovec part{const_cast<uint8_t*>(data), size};
-    msghdr message{};
-    message.msg_iov = &part, message.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    if (descriptor >= 0) {
-        message.msg_control = control, message.msg_controllen = sizeof control;
-        cmsghdr* head = CMSG_FIRSTHDR(&message);
-        head->cmsg_level = SOL_SOCKET, head->cmsg_type = SCM_RIGHTS, head->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-    }
-    const ssize_t sent = sendmsg(socket_, &message, MSG_NOSIGNAL);
-    if (sent >= 0) return static_cast<size_t>(sent);
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
-    lost(std::strerror(errno));
-}
-
-size_t Channel::receive(uint8_t* data, size_t size, std::chrono::milliseconds wait) {
-    if (!ready(socket_, POLLIN, wait)) return 0;
-    // No room for control data: descriptors that a peer might send are dropped by the kernel.
-    const ssize_t got = recv(socket_, data, size, 0);
-    if (got > 0) return static_cast<size_t>(got);
-    if (got == 0) lost("it closed");
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
-    lost(std::strerror(errno));
-}
-
-bool Channel::ended() const {
-    pollfd one{socket_, POLLIN, 0};
-    return poll(&one, 1, 0) != 0;
-}
-
-void Channel::kill_peer() const {
-#if defined(__linux__) && defined(SYS_pidfd_send_signal)
-    if (peer_handle_ >= 0) {
-        syscall(SYS_pidfd_send_signal, peer_handle_, SIGKILL, nullptr, 0);
-        return;
-    }
-#endif
-    if (peer_ > 1) ::kill(static_cast<pid_t>(peer_), SIGKILL);
+    return std::make_unique<Socket>(socket, process);
 }
 
 }  // namespace bridge

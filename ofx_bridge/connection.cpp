@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <algorithm>
 
+#include "platform.h"
 #include "worker_client.h"
 
 namespace bridge {
@@ -36,7 +35,7 @@ Connection::Connection(std::unique_ptr<Channel> channel, const Patience& patienc
         host = host_name();
     }
     if (!wire::is_utf8(host)) host.clear();
-    const auto payload = ask(wire::Type::hello, wire::hello(static_cast<uint32_t>(getpid()), DEBLUR_VERSION, host),
+    const auto payload = ask(wire::Type::hello, wire::hello(platform::process_id(), DEBLUR_VERSION, host),
                              wire::Type::welcome, patience);
     try {
         welcome_ = std::make_unique<wire::Welcome>(wire::Reader(payload));
@@ -136,8 +135,13 @@ void Connection::reserve(size_t count, size_t bytes, const Patience& patience) {
     slot_bytes_ = bytes;
     held_.assign(count, {});
     try {
-        ask(wire::Type::attach, wire::attach(surface, memory_->bytes()), wire::Type::done, patience,
-            memory_->descriptor());
+        if (memory_->name().empty()) {
+            ask(wire::Type::attach, wire::attach(surface, memory_->bytes()), wire::Type::done, patience,
+                memory_->descriptor());
+        } else {
+            ask(wire::Type::attach_named, wire::attach_named(surface, memory_->bytes(), memory_->name()),
+                wire::Type::done, patience);
+        }
     } catch (...) {
         broken_ = true;  // what this side has and what the other side has are not the same
         throw;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "frames.h"
+#include "platform.h"
 
 namespace bridge {
 namespace {
@@ -20,10 +21,13 @@ uint64_t next_key() {
 
 std::string absolute(std::string path) {
     if (path.rfind("file://", 0) == 0) path.erase(0, 7);
-    if (path.empty()) return path;
+#if defined(_WIN32)
+    if (path.size() > 2 && path[0] == '/' && path[2] == ':') path.erase(0, 1);  // file:///C:/...
+#endif
+    if (path.empty() || !wire::is_utf8(path)) return "";
     std::error_code error;
-    const auto whole = std::filesystem::absolute(path, error);
-    path = error ? path : whole.lexically_normal().string();
+    const auto whole = std::filesystem::absolute(platform::native(path), error);
+    path = error ? path : platform::utf8(whole.lexically_normal());
     return path.size() <= wire::most_text && wire::is_utf8(path) ? path : "";
 }
 

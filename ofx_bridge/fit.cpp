@@ -3,7 +3,6 @@
 // the control be set that makes the project keep the new model's path.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <thread>
@@ -37,18 +36,13 @@ private:
 };
 
 std::string place_for_models() {
-    const char* data = std::getenv("XDG_DATA_HOME");
-    const char* home = std::getenv("HOME");
-    if ((data == nullptr || *data == '\0') && (home == nullptr || *home == '\0'))
-        throw Failure("no place for the model", "set Model File to where it shall be written");
-    const std::filesystem::path folder =
-        (data != nullptr && *data != '\0' ? std::filesystem::path(data)
-                                          : std::filesystem::path(home) / ".local/share") /
-        "deblur-engine";
+    const std::string data = platform::data_folder();
+    if (data.empty()) throw Failure("no place for the model", "set Model File to where it shall be written");
+    const std::filesystem::path folder = platform::native(data) / "deblur-engine";
     std::error_code error;
     std::filesystem::create_directories(folder, error);
-    if (error) throw Failure("the folder " + folder.string() + " cannot be made: " + error.message());
-    return (folder / ("timeline-" + std::to_string(std::time(nullptr)) + ".deblur.onnx")).string();
+    if (error) throw Failure("the folder " + platform::utf8(folder) + " cannot be made: " + error.message());
+    return platform::utf8(folder / ("timeline-" + std::to_string(std::time(nullptr)) + ".deblur.onnx"));
 }
 
 const Patience short_wait{seconds(60), nullptr};
@@ -92,7 +86,7 @@ void Effect::fit(double time) {
     }
     Chosen now = chosen(time);
     Worker::of(now.device).try_again_at_once();
-    if (now.clip.empty() && !now.model.empty() && std::filesystem::exists(now.model)) {
+    if (now.clip.empty() && !now.model.empty() && exists(platform::native(now.model))) {
         try {  // the clip that the model was fitted to, if it is still there
             Worker& worker = Worker::of(now.device);
             Lease lease = worker.lease(key_, short_wait);

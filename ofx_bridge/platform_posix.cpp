@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -95,6 +96,16 @@ std::string runtime_folder() {
     return folder;
 }
 
+std::string data_folder() {
+    if (const std::string named = variable("XDG_DATA_HOME"); !named.empty()) return named;
+    const std::string home = variable("HOME");
+#if defined(__APPLE__)
+    return home.empty() ? "" : home + "/Library/Application Support";
+#else
+    return home.empty() ? "" : home + "/.local/share";
+#endif
+}
+
 std::string engine_program() {
     const std::string named = variable("DEBLUR_ENGINE");
     if (!named.empty()) {
@@ -170,6 +181,26 @@ std::string ending(int64_t process) {
     if (found < 0) return errno == EINTR ? "" : "it ended";  // somebody else has waited for it
     if (WIFSIGNALED(status)) return "it was ended by signal " + std::to_string(WTERMSIG(status));
     return "it ended with code " + std::to_string(WEXITSTATUS(status));
+}
+
+uint32_t process_id() { return static_cast<uint32_t>(getpid()); }
+
+std::string local_time(const char* format) {
+    char text[64] = "";
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    if (localtime_r(&now, &parts) == nullptr || std::strftime(text, sizeof text, format, &parts) == 0) return "";
+    return text;
+}
+
+void append(const std::string& path, const std::string& text, int64_t most) {
+    const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return;
+    struct stat facts{};
+    if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size < most &&
+        write(file, text.data(), text.size()) < 0) { /* a log that cannot be written is no reason to fail */
+    }
+    close(file);
 }
 
 bool open_document(const std::string& path) {

@@ -33,6 +33,7 @@ enum class Type : uint16_t {
     done = 5,
     attach = 10,
     detach = 11,
+    attach_named = 12,
     model = 20,
     model_info = 21,
     needs = 22,
@@ -176,6 +177,9 @@ inline Writer hello(uint32_t pid, std::string_view engine, std::string_view host
     return Writer().number(pid).text(engine).text(host);
 }
 inline Writer attach(uint32_t surface, uint64_t bytes) { return Writer().number(surface).number(bytes); }
+inline Writer attach_named(uint32_t surface, uint64_t bytes, std::string_view name) {
+    return Writer().number(surface).number(bytes).text(name);
+}
 inline Writer detach(uint32_t surface) { return Writer().number(surface); }
 inline Writer model(std::string_view model, std::string_view clip) { return Writer().text(model).text(clip); }
 inline Writer needs(std::string_view model, std::string_view clip, int64_t frame) {

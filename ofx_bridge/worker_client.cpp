@@ -105,9 +105,9 @@ Lease Worker::lease(uint64_t key, const Patience& patience) {
 }
 
 std::unique_ptr<Connection> Worker::open(const Patience& patience) {
-    const std::string address = platform::runtime_folder() + "/worker-1-" + device_ + ".sock";
+    const std::string meeting = platform::runtime_folder() + "/worker-1-" + device_;
     const auto greet = [&]() -> std::unique_ptr<Connection> {
-        auto channel = Channel::connect(address);
+        auto channel = Channel::connect(meeting);
         return channel ? std::make_unique<Connection>(std::move(channel), patience) : nullptr;
     };
     try {

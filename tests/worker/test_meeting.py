@@ -19,7 +19,8 @@ from deblur_engine.worker import meeting as home
 from deblur_engine.worker import server as server_home
 from deblur_engine.worker import wire
 from deblur_engine.worker.client import connect, start
-from deblur_engine.worker.meeting import Meeting, peer_user, runtime_folder
+from deblur_engine.worker.meeting import Meeting, runtime_folder
+from deblur_engine.worker.posix import peer_user
 
 
 def test_the_folder_is_made_for_its_user_alone(short: Path) -> None:
@@ -61,12 +62,6 @@ def test_where_the_folder_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime_folder() == Path(f"/tmp/deblur-engine-{os.getuid()}")
 
 
-def test_windows_is_told_apart(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "getuid")
-    with pytest.raises(UsageError, match="Linux and macOS"):
-        Meeting("cpu", short)
-
-
 def test_the_kernel_says_who_is_there() -> None:
     one, other = socket.socketpair()
     with one, other:
@@ -75,13 +70,13 @@ def test_the_kernel_says_who_is_there() -> None:
 
 def test_other_users_are_sent_away(serve, monkeypatch: pytest.MonkeyPatch) -> None:
     served = serve()
-    monkeypatch.setattr(server_home, "peer_user", lambda connection: os.getuid() + 1)
+    monkeypatch.setattr(server_home, "same_user", lambda connection: False)
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.connect(str(served.meeting.socket))
         stranger.settimeout(20)
         assert stranger.recv(1) == b""
     assert "another user" in served.log()
-    monkeypatch.setattr(home, "peer_user", lambda connection: os.getuid() + 1)
+    monkeypatch.setattr(home, "same_user", lambda connection: False)
     with pytest.raises(PermissionError):
         served.meeting.connect()
 

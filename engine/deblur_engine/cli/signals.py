@@ -21,11 +21,13 @@ _NOTE = b"\nStopping at the next safe point; once more quits at once.\n"
 
 @contextlib.contextmanager
 def stopping(task: Task, *, quiet: bool = False) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM cancel ``task``."""
+    """While inside, SIGINT and SIGTERM (on Windows Ctrl-Break, too) cancel ``task``."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python delivers signals to the main thread only; whoever runs us in another one holds the task
         return
-    watched = (signal.SIGINT, signal.SIGTERM)
+    watched = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform == "win32":
+        watched.append(signal.SIGBREAK)  # the only one that one process can send to another there
     before = {number: signal.getsignal(number) for number in watched}
 
     def on_signal(number: int, frame: FrameType | None) -> None:

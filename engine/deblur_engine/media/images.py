@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,7 @@ def _write_parts(output: Any, partial: Path, image: StoredImage, pixels: npt.NDA
     closed = output.close()
     if not good or not closed:
         reason = _reason(output.geterror() or OpenImageIO.geterror())
-        free = os.statvfs(partial.parent).f_bavail
+        free = shutil.disk_usage(partial.parent).free
         failure = OutputError(f"{partial} cannot be written: {'the disk is full' if not free else reason}")
         failure.errno = errno.ENOSPC if not free else errno.EIO
         raise failure

@@ -3,23 +3,17 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import os
-import select
-import socket
 import threading
 import time
 
-from . import wire
+from . import system, wire
 from .wire import Header, Message, WireError
 
 __all__ = ["Channel", "GoneError"]
 
-_MOST_DESCRIPTORS = 4  # taken in at a time, to be closed again where they do not belong
 _REST = 30.0  # seconds for the rest of a message that has begun, and for an answer to be taken
-_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-_NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class GoneError(Exception):
@@ -27,11 +21,10 @@ class GoneError(Exception):
 
 
 class Channel:
-    """A connected stream socket. One thread receives; sending may be done from several."""
+    """A connection of ``Meeting``. One thread receives; sending may be done from several."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
-        self._socket.setblocking(False)
+    def __init__(self, connection: system.Connection) -> None:
+        self._stream = system.Stream(connection)
         self._sending = threading.Lock()
         self.broken = False
 
@@ -56,21 +49,15 @@ class Channel:
     def send(self, message: Message, sequence: int, descriptors: tuple[int, ...] = ()) -> None:
         """Send a message whole; raises ``GoneError`` if nobody takes it."""
         data = memoryview(message.pack(sequence))
-        extra = []
-        if descriptors:
-            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         with self._sending:
             until = time.monotonic() + _REST
             while data and not self.broken:
                 try:
-                    sent = self._socket.sendmsg([data], extra, _NOSIGNAL)
-                except BlockingIOError:
-                    self._wait(select.POLLOUT, until - time.monotonic())
-                    continue
+                    sent = self._stream.write(data, descriptors, until - time.monotonic())
                 except OSError as error:
                     self.broken = True
                     raise GoneError(str(error)) from error
-                data, extra = data[sent:], []
+                data, descriptors = data[sent:], ()
         if self.broken:
             raise GoneError("the connection is broken")
 
@@ -79,12 +66,9 @@ class Channel:
         if not self._sending.acquire(blocking=False):
             return  # an answer is on its way
         try:
-            data = wire.Alive().pack(sequence)
             # A sign cut in the middle would spoil all that follows.
-            if not self.broken and self._socket.send(data, _NOSIGNAL) != len(data):
-                self.broken = True
-        except BlockingIOError:
-            pass
+            if not self.broken:
+                self._stream.offer(wire.Alive().pack(sequence))
         except OSError:
             self.broken = True
         finally:
@@ -92,42 +76,27 @@ class Channel:
 
     def gone(self) -> bool:
         """Whether the client has closed the connection: it wants no answer any more."""
-        if self.broken:
-            return True
-        try:
-            return self._socket.recv(1, socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        return self.broken or self._stream.gone()
 
     def shut(self) -> None:
         """Let a thread that waits in ``receive`` see the end of the connection; answers can still be sent."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RD)
+        self._stream.shut()
 
     def close(self) -> None:
         with self._sending:
             self.broken = True
-            self._socket.close()
+            self._stream.close()
 
     def _read(self, size: int, found: list[int], timeout: float | None, first: bool = False) -> bytes:
         data = bytearray()
         until = None if timeout is None else time.monotonic() + timeout
-        room = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize)
         while len(data) < size:
             try:
-                piece, ancillary, _, _ = self._socket.recvmsg(size - len(data), room, _CLOEXEC)
-            except BlockingIOError:
-                self._wait(select.POLLIN, None if until is None else until - time.monotonic())
-                continue
+                left = None if until is None else until - time.monotonic()
+                piece, descriptors = self._stream.read(size - len(data), left)
             except OSError as error:
                 raise GoneError(str(error)) from error
-            for level, kind, raw in ancillary:
-                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                    numbers = array.array("i")
-                    numbers.frombytes(raw[: len(raw) - len(raw) % numbers.itemsize])
-                    found.extend(numbers)
+            found.extend(descriptors)
             if not piece:
                 if data:
                     raise WireError("the connection ends in the middle of a message")
@@ -136,13 +105,6 @@ class Channel:
             if first:  # a message that has begun has to end, too
                 until, first = time.monotonic() + _REST, False
         return bytes(data)
-
-    def _wait(self, event: int, seconds: float | None) -> None:
-        if seconds is not None and seconds <= 0:
-            raise GoneError("the other side takes too long")
-        poll = select.poll()
-        poll.register(self._socket, event)
-        poll.poll(None if seconds is None else max(1, int(seconds * 1000)))
 
 
 def close_all(descriptors: list[int]) -> None:

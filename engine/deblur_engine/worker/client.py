@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import os
 import subprocess
 import sys
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .. import __version__
 from ..errors import DeblurError
-from . import wire
+from . import system, wire
 from .channel import Channel, close_all
 from .meeting import Meeting
 from .wire import Message
@@ -46,16 +44,7 @@ class Surface:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        if sys.platform == "linux":
-            import fcntl
-
-            self.descriptor = os.memfd_create("deblur-engine", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(self.descriptor, size)
-            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        else:
-            self.descriptor = _shared_memory()
-            os.ftruncate(self.descriptor, size)
-        self.memory = mmap.mmap(self.descriptor, size)
+        self.memory, self.descriptor, self.name = system.new_memory(size)
 
     def picture(self, width: int, height: int, offset: int = 0) -> Array:
         """A picture in it, float32 [height, width, 3], to be read and written."""
@@ -64,7 +53,8 @@ class Surface:
         return np.frombuffer(self.memory, np.float32, width * height * 3, offset).reshape(height, width, 3)
 
     def close(self) -> None:
-        os.close(self.descriptor)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
 
 
 class Client:
@@ -108,7 +98,10 @@ class Client:
         """Shared memory of ``size`` bytes known to the worker; returns its number, ``surface`` gives it."""
         number = max(self._surfaces, default=0) + 1
         surface = Surface(size)
-        self.ask(wire.Attach(number, size), wire.Done, (surface.descriptor,))
+        if surface.name:
+            self.ask(wire.AttachNamed(number, size, surface.name), wire.Done)
+        else:
+            self.ask(wire.Attach(number, size), wire.Done, (surface.descriptor,))
         self._surfaces[number] = surface
         return number
 
@@ -193,17 +186,6 @@ def start(device: str = "auto", folder: Path | None = None, *, seconds: float = 
                     stdout=subprocess.DEVNULL,
                     stderr=log,
                     env=environment,
-                    start_new_session=True,
+                    **system.own_session(),
                 )
         time.sleep(0.02)
-
-
-def _shared_memory() -> int:
-    """An unlinked piece of POSIX shared memory, where there is no memfd."""
-    library = ctypes.CDLL(None, use_errno=True)
-    name = f"/deblur-{os.getpid()}-{time.monotonic_ns() % 10**9}".encode()
-    descriptor = library.shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    if descriptor < 0:
-        raise OSError(ctypes.get_errno(), "shm_open failed")
-    library.shm_unlink(name)
-    return int(descriptor)

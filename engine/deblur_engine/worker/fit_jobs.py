@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeblurError, ExitCode, UsageError, deliberate
-from . import wire
+from . import system, wire
 from .wire import NO_JOB
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class FitJobs:
     def sweep(self) -> None:
         """Remove what an earlier worker of this kind left of its jobs, which ended with it."""
         for left in Path(tempfile.gettempdir()).glob(f"{self._prefix}*"):
-            if left.is_dir() and not left.is_symlink() and left.lstat().st_uid == os.getuid():
+            # On Windows the folder above is the user's own.
+            own = sys.platform == "win32" or left.lstat().st_uid == os.getuid()
+            if left.is_dir() and not left.is_symlink() and own:
                 shutil.rmtree(left, ignore_errors=True)
 
     def add(self, request: wire.Fit) -> int:
@@ -185,7 +187,7 @@ class FitJobs:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            start_new_session=True,  # a Ctrl-C at the worker's terminal is for the worker to pass on
+            **system.own_session(),  # a Ctrl-C at the worker's terminal is for the worker to pass on
         )
         job.state = wire.FitState.RUNS
         job.thread = threading.Thread(target=self._watch, args=(number, job), name=f"deblur-fit-{number}", daemon=True)
@@ -254,7 +256,7 @@ class FitJobs:
                 with self._lock:
                     self._finish(job, int(ExitCode.CANCELLED), {}, [])
                 return
-        process.terminate()
+        system.ask_to_end(process)
         killer = threading.Timer(_PATIENCE, process.kill)
         killer.daemon = True
         killer.start()

@@ -8,8 +8,7 @@ import hashlib
 import logging
 import logging.handlers
 import os
-import socket
-import sys
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import Cancelled, DeblurError, OutOfMemory, deliberate
-from . import wire
+from . import system, wire
 from .channel import Channel, GoneError, close_all
 from .fit_jobs import FitJobs, NoJobError
-from .meeting import Meeting, peer_user
+from .meeting import Meeting, same_user
 from .surfaces import SurfaceError, Surfaces
 from .wire import Header, Message, WireError
 
@@ -36,11 +35,11 @@ _HELLO_SECONDS = 10.0
 _LAST_FRAMES = 60.0  # seconds that frames in hand get to be finished when the worker is told to stop
 _TICK = 0.25  # seconds between looks at what may end the worker
 _LOG_BYTES = 1 << 20
-_DESCRIPTORS = 8192
 
 _REQUESTS = (
     wire.Hello,
     wire.Attach,
+    wire.AttachNamed,
     wire.Detach,
     wire.Model,
     wire.Needs,
@@ -99,7 +98,7 @@ class Server:
             listener = ending.enter_context(self._meeting.listen())
             ending.callback(self._end)
             own = os.stat(self._meeting.socket).st_ino
-            _allow_many_descriptors()
+            system.allow_many_files()
             log.info("worker %d of deblur-engine %s serves %s", os.getpid(), __version__, self._meeting.socket)
             self._on_ready()
             self.jobs.sweep()
@@ -160,9 +159,9 @@ class Server:
 
     # -- clients ---------------------------------------------------------------------------------------------------
 
-    def _take(self, connection: socket.socket) -> None:
+    def _take(self, connection: system.Connection) -> None:
         try:
-            if peer_user(connection) != os.getuid():
+            if not same_user(connection):
                 log.warning("a connection of another user was refused")
                 connection.close()
                 return
@@ -237,7 +236,7 @@ class Server:
             clients=clients,
             models=0 if desk is None else len(desk.models),
             jobs=self.jobs.running(),
-            resident=resident_bytes(),
+            resident=system.resident_bytes(),
             seconds=time.monotonic() - self._started,
             rendered=0 if desk is None else desk.rendered,
         )
@@ -326,6 +325,9 @@ class _Client:
                     raise SurfaceError(f"ATTACH came with {len(descriptors)} descriptors, not with one")
                 self.surfaces.attach(request.surface, request.bytes, descriptors[0])
                 return wire.Done()
+            case wire.AttachNamed():
+                self.surfaces.attach(request.surface, request.bytes, request.name)
+                return wire.Done()
             case wire.Detach():
                 self.surfaces.detach(request.surface)
                 return wire.Done()
@@ -372,31 +374,20 @@ def _told(error: Exception, request: Message) -> wire.Error:
     return wire.Error(int(known.exit_code), wire.shortened(known.message), wire.shortened(known.hint or ""))
 
 
-def resident_bytes() -> int:
-    """What this process holds in memory now, or where the system tells only that, at most so far."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        import resource  # not on Windows
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """Where a file that others have open cannot be renamed (Windows), it is copied and emptied."""
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _allow_many_descriptors() -> None:
-    """A mapped surface keeps its descriptor, so that some busy clients would reach the usual limit of 1024."""
-    import resource  # not on Windows
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    def rotate(self, source: str, dest: str) -> None:
+        try:
+            super().rotate(source, dest)
+        except PermissionError:
+            shutil.copyfile(source, dest)
+            os.truncate(source, 0)
 
 
 @contextlib.contextmanager
 def _logging_to(path: Any) -> Any:
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler = _LogFile(path, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
     home = logging.getLogger(__package__)
     before = home.level, home.propagate

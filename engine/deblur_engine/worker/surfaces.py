@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import OutOfMemory
+from . import system
 from .wire import NO_SURFACE
 
 if TYPE_CHECKING:
@@ -38,8 +37,8 @@ class Surfaces:
     def __init__(self) -> None:
         self._held: dict[int, tuple[mmap.mmap, int]] = {}  # the memory, and a descriptor where it may still shrink
 
-    def attach(self, number: int, size: int, descriptor: int) -> None:
-        """Map ``descriptor``, which stays the caller's; one attached under this number before is let go.
+    def attach(self, number: int, size: int, given: int | str) -> None:
+        """Map the memory of a descriptor, which stays the caller's, or of a name; what had this number is let go.
 
         Raises ``SurfaceError`` for memory that has another size or can shrink, ``OutOfMemory`` beyond what one client
         may pin.
@@ -51,13 +50,10 @@ class Surfaces:
             raise OutOfMemory(
                 f"a client may attach {MOST} surfaces, of {MOST_BYTES >> 30} GiB together", hint="detach some first"
             )
-        _check(descriptor, size)
         try:
-            memory = mmap.mmap(descriptor, size)
+            self._held[number] = system.map_memory(given, size)
         except (OSError, ValueError, OverflowError) as error:
-            raise SurfaceError(f"surface {number} cannot be mapped: {error}") from error
-        kept = -1 if sys.platform == "linux" else os.dup(descriptor)
-        self._held[number] = memory, kept
+            raise SurfaceError(f"surface {number} cannot be used: {error}") from error
 
     def detach(self, number: int, *, missing_ok: bool = False) -> None:
         held = self._held.pop(number, None)
@@ -94,23 +90,3 @@ def check_size(width: int, height: int) -> None:
     if not (0 < width <= MOST_SIDE and 0 < height <= MOST_SIDE):
         raise SurfaceError(f"a picture of {width}x{height} pixels")
 
-
-def _check(descriptor: int, size: int) -> None:
-    try:
-        found = os.fstat(descriptor)
-    except OSError as error:
-        raise SurfaceError(f"the surface's descriptor cannot be used: {error}") from error
-    # Shared memory on macOS has no file type at all.
-    if stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, 0) or found.st_size != size:
-        raise SurfaceError(f"a surface of {size} bytes was announced; what came has {found.st_size}")
-    if sys.platform != "linux":
-        return
-    import fcntl
-
-    wanted = fcntl.F_SEAL_SHRINK
-    try:
-        seals: Any = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
-    except OSError:
-        seals = 0
-    if seals & wanted != wanted:
-        raise SurfaceError("the surface could shrink: it is not sealed by F_SEAL_SHRINK")

@@ -233,6 +233,13 @@ class Detach(Message, kind=11):
 
 
 @dataclass(frozen=True)
+class AttachNamed(Message, kind=12):
+    surface: U32
+    bytes: U64
+    name: Str
+
+
+@dataclass(frozen=True)
 class Model(Message, kind=20):
     model: Str
     clip: Str

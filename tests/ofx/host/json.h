@@ -9,7 +9,7 @@
 
 namespace host {
 
-inline std::string quoted(const std::string& text) {
+inline std::string in_quotes(const std::string& text) {
     std::string out = "\"";
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
@@ -26,8 +26,8 @@ inline std::string quoted(const std::string& text) {
     return out + "\"";
 }
 
-inline std::string json(const std::string& text) { return quoted(text); }
-inline std::string json(const char* text) { return quoted(text); }
+inline std::string json(const std::string& text) { return in_quotes(text); }
+inline std::string json(const char* text) { return in_quotes(text); }
 inline std::string json(bool value) { return value ? "true" : "false"; }
 inline std::string json(int value) { return std::to_string(value); }
 inline std::string json(size_t value) { return std::to_string(value); }
@@ -51,7 +51,7 @@ public:
         return raw(key, json(value));
     }
     Object& raw(const char* key, const std::string& value) {
-        text_ += (text_.empty() ? "" : ",") + quoted(key) + ":" + value;
+        text_ += (text_.empty() ? "" : ",") + in_quotes(key) + ":" + value;
         return *this;
     }
     std::string text() const { return "{" + text_ + "}"; }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin.h"
 
-#include <dlfcn.h>
-
 #include <cmath>
 #include <stdexcept>
+
+#include "library.h"
 
 namespace host {
 namespace {
@@ -56,10 +56,9 @@ PlugIn::~PlugIn() {
 }
 
 void PlugIn::load() {
-    library_ = dlopen(path_.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library_ == nullptr) throw std::runtime_error(dlerror());
-    auto* count = reinterpret_cast<int (*)()>(dlsym(library_, "OfxGetNumberOfPlugins"));
-    auto* get = reinterpret_cast<ofx::Plugin* (*)(int)>(dlsym(library_, "OfxGetPlugin"));
+    library_ = open_library(path_);
+    auto* count = symbol<int (*)()>(library_, "OfxGetNumberOfPlugins");
+    auto* get = symbol<ofx::Plugin* (*)(int)>(library_, "OfxGetPlugin");
     if (count == nullptr || get == nullptr) throw std::runtime_error(path_ + " exports no plug-in");
     if (count() < 1) throw std::runtime_error(path_ + " holds no plug-in");
     if (get(count()) != nullptr) violation("gives a plug-in beyond the last one");
@@ -88,7 +87,7 @@ void PlugIn::unload() {
     Record record;
     act(ofx::action_unload, nullptr, nullptr, nullptr, record);
     described_.reset();
-    dlclose(library_);
+    close_library(library_);
     library_ = nullptr, plugin_ = nullptr;
 }
 

@@ -15,7 +15,7 @@ namespace {
 void add_record(Object& line, const Record& record) {
     std::string fetched;
     for (const auto& [clip, time] : record.fetched)
-        fetched += (fetched.empty() ? "" : ",") + ("[" + quoted(clip) + "," + json(time) + "]");
+        fetched += (fetched.empty() ? "" : ",") + ("[" + in_quotes(clip) + "," + json(time) + "]");
     line.raw("fetched", "[" + fetched + "]")
         .add("violations", record.violations)
         .add("refused", record.refused)
@@ -127,7 +127,7 @@ void Session::told(const char* event, const std::string& name, ofx::Status statu
     line.add("event", event).add("name", name).add("status", status);
     std::string values;
     for (const auto& param : first().parameters.all)
-        values += (values.empty() ? "" : ",") + quoted(param->id) + ":" + param->shown();
+        values += (values.empty() ? "" : ",") + in_quotes(param->id) + ":" + param->shown();
     line.raw("values", "{" + values + "}").raw("message", shown(first().message()));
     add_record(line, record);
     line.print();
