@@ -9,9 +9,9 @@ for the confidence: where reference, flow and blur model are all right, nothing 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
@@ -37,9 +37,9 @@ _MOVES = (1.0, 0.25)  # working pixels an interval from which a place moves, or 
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here a hand's shake, from there no motion
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
-_BETTER = 0.92  # of the residual at the estimate that another fraction near it must come below to be taken instead ...
-_MUCH_BETTER = 0.7  # ... and one far from it
-_NEAR = 1.7  # times the estimate or a part of it
+_STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
+_HARDLY_WORSE = 1.03  # times the least residual
+_SAME = 0.05  # change of the fraction that needs no other alignment
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
 _LUCY_STEPS = 5
@@ -215,29 +215,30 @@ class Aligner:
     def _choose_exposure(
         self, i: int, j: int, frame: Array, sharp: Array, interval: Array, estimate: float, even: bool
     ) -> tuple[_Aligned, float]:
-        """The exposure fraction near ``estimate`` that leaves the smallest residual, and the alignment with it."""
-        aligned = self._one(i, j, frame, sharp, interval * np.float32(estimate), even)
-        best = estimate
+        """The exposure fraction that the reblurred reference explains the frame best by, and the alignment with it.
+
+        An alignment bends the flow until it fits the fraction that it was made with, so more than one is tried.
+        """
         # What stands still is blurred alike by any fraction, and would drown what is not.
         speed = np.hypot(interval[..., 0], interval[..., 1])
         moving = speed >= min(max(_MOVES[0], _MOVES[1] * np.percentile(speed, 97)), speed.max())
-        for _ in range(2):  # a better fraction gives a better flow, and that a better fraction
+
+        def judged(fraction: float, start: Array | None = None) -> tuple[float, float, _Aligned]:
+            aligned = self._one(i, j, frame, sharp, interval * np.float32(fraction), even, start)
             trusted = moving & (aligned.residual <= np.median(aligned.residual[moving]))
 
-            @cache  # the same fractions are compared more than once
-            def left(fraction: float) -> float:
-                off, _ = self._unexplained(aligned.warped, interval * np.float32(fraction), frame)  # noqa: B023
-                return float(np.mean((off * off)[trusted]))  # noqa: B023
+            def left(other: float) -> float:
+                off, _ = self._unexplained(aligned.warped, interval * np.float32(other), frame)
+                return float(np.mean((off * off)[trusted]))
 
-            found = _least(left)
-            if left(found) > _MUCH_BETTER * left(best):
-                # A poor reference says little, and rather that anything is blurred more; so not far from the estimate.
-                near = (f for f in _EXPOSURES if estimate / _NEAR <= f <= estimate * _NEAR)
-                found = min(near, key=left, default=best)
-                if left(found) > _BETTER * left(best):
-                    break
-            best = found
-            aligned = self._one(i, j, frame, sharp, interval * np.float32(best), even, start=aligned.flow)
+            return *_least(left), aligned
+
+        other = _STARTS[0] if estimate > math.sqrt(_STARTS[0] * _STARTS[1]) else _STARTS[1]
+        _, best, aligned = min((judged(start) for start in (estimate, other)), key=lambda found: found[0])
+        _, again, aligned = judged(best, aligned.flow)
+        if abs(again / best - 1) > _SAME:
+            best = again
+            aligned = self._one(i, j, frame, sharp, interval * np.float32(best), even, aligned.flow)
         return aligned, best
 
     def _one(
@@ -352,11 +353,21 @@ def _believable(interval: Array, blur: Array, bend: Array | None) -> Array:
     return cv2.GaussianBlur(gate.astype(np.float32), (0, 0), 2.0)
 
 
-def _least(left: Callable[[float], float]) -> float:
-    """The fraction tried at which ``left`` is least: every third is looked at, then those around the best of them."""
-    every_third = range(1, len(_EXPOSURES), 3)
-    best = min(every_third, key=lambda k: left(_EXPOSURES[k]))
-    return min(_EXPOSURES[max(0, best - 2) : best + 3], key=left)
+def _least(left: Callable[[float], float]) -> tuple[float, float]:
+    """The least that ``left`` comes to over the fractions tried, and the smallest fraction that is hardly worse.
+
+    What a reference is off by, blur covers up, so the best fraction is too large rather than too small; and too long a
+    blur undone does more harm than too short a one.
+    """
+    values = np.array([left(fraction) for fraction in _EXPOSURES])
+    scale = np.log(_EXPOSURES)
+    fine = np.linspace(scale[0], scale[-1], 10 * len(scale))
+    between = np.interp(fine, scale, values)
+    k = int(np.clip(np.argmin(values), 1, len(values) - 2))
+    near = (fine >= scale[k - 1]) & (fine <= scale[k + 1])
+    between[near] = np.polyval(np.polyfit(scale[k - 1 : k + 2], values[k - 1 : k + 2], 2), fine[near])
+    least = float(between.min())
+    return least, float(np.exp(fine[np.argmax(between <= _HARDLY_WORSE * max(least, 0) + 1e-12)]))
 
 
 def _slow(picture: Array) -> Array:

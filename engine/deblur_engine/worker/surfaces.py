@@ -89,4 +89,3 @@ def check_size(width: int, height: int) -> None:
     """Raise ``SurfaceError`` for a size that no picture has."""
     if not (0 < width <= MOST_SIDE and 0 < height <= MOST_SIDE):
         raise SurfaceError(f"a picture of {width}x{height} pixels")
-
