@@ -39,6 +39,7 @@ _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.03  # times the least residual
+_POOR = 0.25  # of the frame's detail, left unexplained by a reference that is no judge
 _SAME = 0.05  # change of the fraction that needs no other alignment
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
@@ -223,6 +224,8 @@ class Aligner:
         speed = np.hypot(interval[..., 0], interval[..., 1])
         moving = speed >= min(max(_MOVES[0], _MOVES[1] * np.percentile(speed, 97)), speed.max())
 
+        detail = np.square(frame - _slow(frame))
+
         def judged(fraction: float, start: Array | None = None) -> tuple[float, float, _Aligned]:
             aligned = self._one(i, j, frame, sharp, interval * np.float32(fraction), even, start)
             trusted = moving & (aligned.residual <= np.median(aligned.residual[moving]))
@@ -231,7 +234,10 @@ class Aligner:
                 off, _ = self._unexplained(aligned.warped, interval * np.float32(other), frame)
                 return float(np.mean((off * off)[trusted]))
 
-            return *_least(left), aligned
+            least, found = _least(left)
+            if least > _POOR * float(np.mean(detail[trusted])):
+                found = min(found, estimate)  # a poor reference fits the better the more it is blurred
+            return least, found, aligned
 
         other = _STARTS[0] if estimate > math.sqrt(_STARTS[0] * _STARTS[1]) else _STARTS[1]
         _, best, aligned = min((judged(start) for start in (estimate, other)), key=lambda found: found[0])
