@@ -87,7 +87,7 @@ def main() -> None:
 
 def seed(corpus: Path) -> None:
     """A whole message of each kind, and a place that is right."""
-    texts = {"Str": "a/ü.mov", "Frames": (1, 2, 9), "Pictures": ((1, 1, 64), (2, 1, 128))}
+    texts = {"Str": "a/ü.mov", "Frames": (1, 2, 9), "Pictures": ((1, 1, 64, 0), (2, 1, 128, 7))}
     for at, kind in enumerate(KINDS):
         form = wire.MESSAGES[kind]
         whole = form(*(texts.get(str(f.type), 1) for f in fields(form))).pack(1)

@@ -367,7 +367,7 @@ def _least(left: Callable[[float], float]) -> tuple[float, float]:
     """
     values = np.array([left(fraction) for fraction in _EXPOSURES])
     scale = np.log(_EXPOSURES)
-    fine = np.linspace(scale[0], scale[-1], 10 * len(scale))
+    fine = np.linspace(scale[0], scale[-1], 100 * len(scale))  # so fine that what hardly differs stays together
     between = np.interp(fine, scale, values)
     k = int(np.clip(np.argmin(values), 1, len(values) - 2))
     near = (fine >= scale[k - 1]) & (fine <= scale[k + 1])
