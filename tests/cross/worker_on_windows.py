@@ -130,7 +130,7 @@ def check_large_messages_and_garbage(folder: Path) -> None:
             for _ in range(3):
                 with contextlib.suppress(WorkerError):
                     client.ask(
-                        wire.Render("m" * 4000, "", 1, 1, 1, 1.0, 0, 0, 0.0, ((9, 9, 9),) * 4000, 1, 0), wire.Done
+                        wire.Render("m" * 4000, "", 1, 1, 1, 1.0, 0, 0, 0.0, ((9, 9, 9, 0),) * 4000, 1, 0), wire.Done
                     )
             render(client)
 
@@ -167,7 +167,7 @@ def check_who_leaves_is_seen(folder: Path) -> None:
         served.desk.slow = 30.0
         leaving = Client(served.meeting)
         number = leaving.attach(1 << 20)
-        leaving.send(wire.Render("m", "", 3, 8, 8, 1.0, 1, 0, 0.0, ((3, number, 0),), number, 4096))
+        leaving.send(wire.Render("m", "", 3, 8, 8, 1.0, 1, 0, 0.0, ((3, number, 0, 0),), number, 4096))
         time.sleep(2.5)
         header, payload, _ = leaving.channel.receive(5)
         assert isinstance(wire.parse(header.type, payload), wire.Alive)
