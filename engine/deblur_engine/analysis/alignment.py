@@ -39,7 +39,8 @@ _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.03  # times the least residual
-_POOR = 0.25  # of the frame's detail, left unexplained by a reference that is no judge
+_POOR = 0.12  # of the frame's detail, left unexplained by a reference that is no judge
+_CLEARLY, _LONGER = 0.85, 1.4  # such a one lengthens the estimate so far, and only if it fits by so much better
 _SAME = 0.05  # change of the fraction that needs no other alignment
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
@@ -236,7 +237,8 @@ class Aligner:
 
             least, found = _least(left)
             if least > _POOR * float(np.mean(detail[trusted])):
-                found = min(found, estimate)  # a poor reference fits the better the more it is blurred
+                # A poor reference fits the better the more it is blurred.
+                found = min(found, estimate * (_LONGER if least < _CLEARLY * left(estimate) else 1.0))
             return least, found, aligned
 
         other = _STARTS[0] if estimate > math.sqrt(_STARTS[0] * _STARTS[1]) else _STARTS[1]
