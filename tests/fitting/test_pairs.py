@@ -33,9 +33,11 @@ class Watched(Aligner):
         super().__init__(analysis)
         self.asked: list[tuple[int, tuple[int, ...]]] = []
 
-    def fuse(self, i: int, picture: Array, interval: Array, references: Mapping[int, Array], *rest: Any) -> Alignment:
+    def fuse(
+        self, i: int, picture: Array, interval: Array, references: Mapping[int, Array], *rest: Any, **named: Any
+    ) -> Alignment:
         self.asked.append((i, tuple(references)))
-        return super().fuse(i, picture, interval, references, *rest)
+        return super().fuse(i, picture, interval, references, *rest, **named)
 
 
 def test_the_target_is_never_among_its_references(shot: Panned, analysis: Analysis) -> None:

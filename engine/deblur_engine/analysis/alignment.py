@@ -136,11 +136,13 @@ class Aligner:
         references: Mapping[int, Array],
         exposure: float,
         bend: Array | None = None,
+        off_by: float = 1.0,
     ) -> Alignment:
         """Align ``references`` (frame number -> picture) to ``picture`` and fuse them.
 
         ``interval``: motion per frame interval at working size, [h, w, 2] in working pixels; ``exposure``: the
-        fraction of it to start from; ``bend``: how much the motion changes over an interval, of the same shape.
+        fraction of it to start from; ``bend``: how much the motion changes over an interval, of the same shape;
+        ``off_by``: a factor that the exposure found is wrong by, for trials.
         ``align`` calls this for a real frame, fitting for a synthetically blurred one.
         """
         height, width = picture.shape[:2]
@@ -148,7 +150,7 @@ class Aligner:
         if self._finer is not None and references and exposure * typical < _SHORT:
             size = self._finer.size
             bend = bend if bend is None else resize_flow(bend, size)
-            return self._finer.fuse(i, picture, resize_flow(interval, size), references, exposure, bend)
+            return self._finer.fuse(i, picture, resize_flow(interval, size), references, exposure, bend, off_by)
         frame = self._luma(picture)
         # Flow at a fine scale follows parallax and things that move, and noise; at a coarse one it is less led astray.
         even = bool(longest < _EVEN * typical)
@@ -157,6 +159,9 @@ class Aligner:
             sharp = self._luma(reference)
             if not found and exposure > 0:
                 first, exposure = self._choose_exposure(i, j, frame, sharp, interval, exposure, even)
+                if off_by != 1:
+                    exposure = min(1.0, exposure * off_by)
+                    first = self._one(i, j, frame, sharp, interval * np.float32(exposure), even, first.flow)
                 found[j] = first
             else:
                 found[j] = self._one(i, j, frame, sharp, interval * np.float32(exposure), even)

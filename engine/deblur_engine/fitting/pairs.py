@@ -40,6 +40,7 @@ _IDENTITY = 0.08  # share of pairs without blur that are said to have none
 _FALSE_ALARM = 0.06  # share of pairs without blur that are said to have some
 _STEPPED = 0.5  # share of pairs whose exposure is a few discrete steps, as retimed (frame-blended) footage has
 _NOT_NEAREST = 0.3  # share of pairs without the nearest reference, which is not always there
+_EXPOSURE_ERROR = 0.2  # of the exposure found in a real frame, in its logarithm: footage is less regular than pairs are
 _OTHERS = 24  # frames kept decoded while pairs are made
 
 
@@ -134,7 +135,8 @@ def _pair(
     frame = as_recorded(expose(sharp, blur, aligner.transfer, rng) if is_blurred else sharp, rng)
     told = _misjudged(interval, rng)
     estimate = float(np.clip(true_exposure * rng.uniform(0.6, 1.6), 0.05, 1.0))
-    alignment = aligner.fuse(target, frame, told, {j: pictures[j] for j in references}, estimate)
+    off_by = float(np.exp(rng.normal(0, _EXPOSURE_ERROR)))
+    alignment = aligner.fuse(target, frame, told, {j: pictures[j] for j in references}, estimate, off_by=off_by)
     return _cut(frame, sharp, alignment, target, is_blurred, rng)
 
 
