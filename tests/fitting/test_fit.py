@@ -338,5 +338,5 @@ def test_a_clip_in_a_deblurred_clip_out(shot: Panned, tmp_path: Path) -> None:
 
 def test_a_range_of_a_clip(shot: Panned, tmp_path: Path) -> None:
     clip = write_lossless(tmp_path / "shot.mkv", shot.pictures)
-    result = fit(clip, settings=replace(SHORT, frames=FrameRange(2, 9)))
+    result = fit(clip, settings=replace(SHORT, frames=FrameRange(2, 9), pairs=24))
     assert result.metadata.frame_count == 8 and result.metadata.recipe["frames"] == "2-9"
