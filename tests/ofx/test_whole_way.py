@@ -158,7 +158,7 @@ def test_references_kept_with_the_model_serve_such_a_host(real, shot: Shot, pict
     host = start(real, clip_of(pictures, "float"), "--manner", manner, model=path)
     frame = host.one(5)
     assert frame.status == OK and not frame.message and set(frame.fetched) == {5}
-    # Kept with 16 bits; where that tips the rounding of what flow is found in, one pixel in a hundred may differ by more.
+    # Kept with 16 bits; where that tips the rounding of what flow is found in, a pixel in a hundred may differ by more.
     off = np.abs(frame.picture[..., :3] - wanted(shot, pictures, 5))
     assert np.quantile(off, 0.99) < 2e-3 and off.max() < 2e-2
     if manner == "runner":  # the other one has an instance for each frame: nobody sees its status line
