@@ -229,7 +229,6 @@ class Aligner:
         # What stands still is blurred alike by any fraction, and would drown what is not.
         speed = np.hypot(interval[..., 0], interval[..., 1])
         moving = speed >= min(max(_MOVES[0], _MOVES[1] * np.percentile(speed, 97)), speed.max())
-
         detail = np.square(frame - _slow(frame))
 
         def judged(fraction: float, start: Array | None = None) -> tuple[float, float, _Aligned]:
