@@ -31,7 +31,7 @@ def shot() -> Panned:
 def bench(shot: Panned, tmp_path: Path) -> Bench:
     windows = [3 if blurry else 1 for blurry in shot.blurry]
     clip = Clip("panned", list(shot.pictures), list(shot.truth), windows)
-    return Bench(clip, tmp_path, FitOptions(preset="draft", steps=2, pairs=4, device="cpu", threads=1), "this engine")
+    return Bench(clip, tmp_path, FitOptions(preset="draft", steps=2, pairs=12, device="cpu", threads=1), "this engine")
 
 
 @pytest.mark.parametrize("patch", ablations.PATCHES, ids=lambda patch: patch.__name__)
@@ -93,7 +93,7 @@ def test_rows_of_one_fit_share_it_and_others_share_its_pairs(bench: Bench, monke
     monkeypatch.setattr(bench, "fit", lambda name, **changed: (fits.append(name), fit(name, **changed))[1])
     monkeypatch.setattr(ablations.assembly, "make_pairs", lambda *given: (pairs.append(given[3]), make(*given))[1])
     made = {name: ROWS[name].make(bench) for name in ("ours", "no-references", "no-guard", "no-trust", "no-warm-start")}
-    assert fits == ["ours", "no-warm-start"] and pairs == [4]
+    assert fits == ["ours", "no-warm-start"] and pairs == [12]
     clean = {i for i in range(bench.count) if not bench.analysis.blurry[i]}
     for name, row in made.items():
         assert set(row.pictures) == set(range(bench.count)) and row.fit_seconds and row.frame_seconds
