@@ -84,6 +84,30 @@ DEBLUR_FN f4 joined(f4 a, f4 b) {
 }
 #endif
 
+// Two fours as eight; the lanes I of two eights taken as sixteen; lane by lane `yes` where a > b, else `no`.
+#if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
+DEBLUR_FN f8 paired(f4 a, f4 b) { return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7); }
+template <int... I>
+DEBLUR_FN f8 lanes_of(f8 a, f8 b) {
+    return __builtin_shufflevector(a, b, I...);
+}
+DEBLUR_FN f8 where_greater(f8 a, f8 b, f8 yes, f8 no) { return a > b ? yes : no; }
+#else
+DEBLUR_FN f8 paired(f4 a, f4 b) {
+    float both[8];
+    store(both, a), store(both + 4, b);
+    return load<f8>(both);
+}
+template <int... I>
+DEBLUR_FN f8 lanes_of(f8 a, f8 b) {
+    return f8{(I < 8 ? a[I % 8] : b[I % 8])...};
+}
+DEBLUR_FN f8 where_greater(f8 a, f8 b, f8 yes, f8 no) {
+    for (int i = 0; i < 8; ++i) no[i] = a[i] > b[i] ? yes[i] : no[i];
+    return no;
+}
+#endif
+
 // The vector that one pixel of C channels travels in.
 template <int C>
 struct PixelOf;

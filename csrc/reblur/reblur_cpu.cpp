@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiled once for each instruction set (DEBLUR_ISA); isa.cpp chooses when the first op runs.
+#include <type_traits>
 #include <utility>
 
-#include "reblur_loops.h"
+#include "reblur_paths.h"
+#include "reblur_plane.h"
 #include "simd.h"
 
 #if defined(__GNUC__) && defined(__AVX__)
@@ -11,9 +13,6 @@
 
 namespace deblur {
 namespace {
-
-constexpr int kBlock = 64;  // pixels that are fetched, converted and stored together: in the L1 cache
-constexpr int kGroup = 8;   // pixels whose paths are followed together
 
 // ---- Pixels in memory <-> blocks of four floats a pixel
 
@@ -129,9 +128,6 @@ DEBLUR_FN void put(const ReblurTask& t, const Picture<void>& to, const Piece& p,
     }
 }
 
-DEBLUR_FN int64_t smaller_of(int64_t a, int64_t b) { return a < b ? a : b; }
-DEBLUR_FN int64_t larger_of(int64_t a, int64_t b) { return a > b ? a : b; }
-
 // ---- Halves of vectors of eight
 
 #if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
@@ -168,76 +164,6 @@ DEBLUR_FN f8 load_swapped(const float* p) {
     return reinterpret_cast<f8>(_mm256_insertf128_ps(second, _mm_loadu_ps(p), 1));
 #else
     return halves_swapped(load<f8>(p));
-#endif
-}
-
-// ---- Paths
-
-struct Paths {
-    float mx[kBlock], my[kBlock], kx[kBlock], ky[kBlock], one_over_n[kBlock];
-    float slack[kBlock];  // pixels between a path's outermost tap and the end of the part
-    int samples[kBlock], still[kBlock];
-};
-
-DEBLUR_FN void read_field(const Picture<const float>& field, const Crop& crop, int64_t y, int64_t x, int count,
-                          float* dx, float* dy) {
-    if (field.data == nullptr) {
-        for (int i = 0; i < count; ++i) dx[i] = dy[i] = 0.0f;
-        return;
-    }
-    const float* u = &at(field, crop.picture, 0, y, x);
-    const float* v = u + field.sc;
-    const float scale = crop.scale;
-    if (field.sw == 2 && field.sc == 1) {
-        for (int i = 0; i < count; ++i) dx[i] = u[i * 2] * scale, dy[i] = u[i * 2 + 1] * scale;
-    } else if (field.sw == 1) {
-        for (int i = 0; i < count; ++i) dx[i] = u[i] * scale, dy[i] = v[i] * scale;
-    } else {
-        for (int i = 0; i < count; ++i) dx[i] = u[i * field.sw] * scale, dy[i] = v[i * field.sw] * scale;
-    }
-}
-
-// Of `count` pixels from (y, x) of the picture on, and to fill the last group, of some that do not move.
-template <bool Fixed>
-DEBLUR_FN void find_paths(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, Paths& to) {
-    read_field(t.motion, p.crop, y, x, count, to.mx, to.my);
-    read_field(t.curvature, p.crop, y, x, count, to.kx, to.ky);
-    const int filled = (count + kGroup - 1) / kGroup * kGroup;
-    for (int i = count; i < filled; ++i) to.mx[i] = to.my[i] = to.kx[i] = to.ky[i] = 0.0f;
-    const float before = static_cast<float>(x - p.left), behind = static_cast<float>(p.left + p.across - 1 - x);
-    const float around = static_cast<float>(smaller_of(y - p.top, p.top + p.down - 1 - y));
-    for (int i = 0; i < filled; ++i) {
-        const Path path = path_of<Fixed>(to.mx[i], to.my[i], to.kx[i], to.ky[i], t.samples);
-        to.mx[i] = path.mx, to.my[i] = path.my, to.kx[i] = path.kx, to.ky[i] = path.ky;
-        to.samples[i] = path.samples, to.still[i] = path.still;
-        to.one_over_n[i] = 1.0f / static_cast<float>(path.samples);
-        const float beside = smaller(before + static_cast<float>(i), behind - static_cast<float>(i));
-        const float room_x = beside - reach_of(path.mx, path.kx), room_y = around - reach_of(path.my, path.ky);
-        to.slack[i] = i < count ? smaller(room_x, room_y) - 1.0f : 0.0f;
-    }
-}
-
-// Where the taps of eight pixels lie, each at one moment of its path, and what their rows and columns weigh.
-struct Taps {
-    int offset[kGroup];  // of the upper left tap from its pixel, in floats
-    float left[kGroup], right[kGroup], upper[kGroup], lower[kGroup];
-};
-
-// `All`: every path has an i-th sample, or a pair of them. Otherwise one that has not stays at its last, which nobody
-// reads.
-template <bool Bends, bool All>
-DEBLUR_FN void find_taps(const Paths& p, int first, int i, int row, Taps& to) {
-    for (int j = 0; j < kGroup; ++j) {
-        const int steps = Bends ? p.samples[first + j] : p.samples[first + j] / 2;
-        const float s = moment(All ? i : larger(0, smaller(i, steps - 1)), p.one_over_n[first + j]);
-        const Away x = away<Bends>(p.mx[first + j], p.kx[first + j], s);
-        const Away y = away<Bends>(p.my[first + j], p.ky[first + j], s);
-        to.offset[j] = y.whole * row + x.whole * 4;
-        to.left[j] = x.near, to.right[j] = x.far, to.upper[j] = y.near, to.lower[j] = y.far;
-    }
-#if defined(__GNUC__)
-    // Keeps the compiler from working these out again for every use of them instead of reading them back.
-    asm("" : "+m"(to));
 #endif
 }
 
@@ -285,7 +211,11 @@ DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int f
     find_taps<Bends, false>(paths, first, 0, row, taps[0]);
     int i = 0;
     for (; i < all; ++i) {
-        find_taps<Bends, false>(paths, first, i + 1, row, taps[(i + 1) % 2]);
+        if (i + 1 < all) {
+            find_taps<Bends, true>(paths, first, i + 1, row, taps[(i + 1) % 2]);
+        } else {
+            find_taps<Bends, false>(paths, first, i + 1, row, taps[(i + 1) % 2]);
+        }
         add_taps<Bends, true>(linear, row, taps[i % 2], nullptr, i, sum, eight);
     }
     for (; i < (Bends ? most : most / 2); ++i) {
@@ -295,7 +225,7 @@ DEBLUR_FN void integrate(const float* linear, int row, const Paths& paths, int f
     put_means<Bends>(linear, paths, first, sum, to, eight);
 }
 
-template <bool Bends>
+template <bool Bends, bool Plane>
 void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int first, int x, int y, float* to) {
     int most = 0, least = 1 << 30, still = 1;
     float slack = 0.0f;
@@ -304,21 +234,26 @@ void integrate(const ReblurTask& t, const Piece& p, const Paths& paths, int firs
         still &= paths.still[i], slack = smaller(slack, paths.slack[i]);
     }
     if (still) return;
+    using V = std::conditional_t<Plane, float, f4>;
     const int row = static_cast<int>(p.across * 4), top = static_cast<int>(p.top), left = static_cast<int>(p.left);
     if (slack < 0.0f) {
         const int width = static_cast<int>(t.image.w), height = static_cast<int>(t.image.h);
         const auto read = [&](int at_x, int at_y) {
-            return load<f4>(p.linear + (at_y - top) * row + (at_x - left) * 4);
+            return load<V>(p.linear + (at_y - top) * row + (at_x - left) * 4);
         };
         for (int j = 0; j < kGroup && x + j < width; ++j) {
             const int i = first + j;
             const Path path = {paths.mx[i], paths.my[i], paths.kx[i], paths.ky[i], paths.samples[i], paths.still[i]};
-            store(to + j * 4, mean_along<Bends, f4>(path, x + j, y, width, height, read));
+            store(to + j * (Plane ? 1 : 4), mean_along<Bends, V>(path, x + j, y, width, height, read));
         }
         return;
     }
     const float* linear = p.linear + (y - top) * row + (x - left) * 4;
-    integrate<Bends>(linear, row, paths, first, least, most, to);
+    if constexpr (Plane) {
+        integrate_plane<Bends>(linear, row, paths, first, least, most, to);
+    } else {
+        integrate<Bends>(linear, row, paths, first, least, most, to);
+    }
 }
 
 void put_turned(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, const Paths& paths) {
@@ -329,9 +264,31 @@ void put_turned(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int c
     for (int i = 0; i < count; ++i) dx[i * to.sw] = paths.mx[i] * along, dy[i * to.sw] = paths.my[i] * down;
 }
 
-template <Transfer K>
+template <bool Plane>
+DEBLUR_FN void fetch_block(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, float* to) {
+    if constexpr (Plane) {
+        fetch_plane(t, p, y, x, count, to);
+    } else {
+        fetch(t, p, y, x, count, to);
+    }
+}
+
+template <bool Plane>
+DEBLUR_FN void put_block(const ReblurTask& t, const Picture<void>& to, const Piece& p, int64_t y, int64_t x, int count,
+                         const float* from) {
+    if constexpr (Plane) {
+        put_plane(t, to, p, y, x, count, from);
+    } else {
+        put(t, to, p, y, x, count, from);
+    }
+}
+
+// `Plane`: of one channel, a float a pixel on the way out; otherwise four.
+template <Transfer K, bool Plane>
 void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
-    alignas(64) float pixels[kBlock * 4] = {}, original[kBlock * 4];
+    using V = std::conditional_t<Plane, float, f4>;
+    constexpr int kEach = Plane ? 1 : 4;
+    alignas(64) float pixels[kBlock * kEach] = {}, original[kBlock * kEach];
     alignas(64) Paths paths;
     // Down a strip, whose paths read what the lines above have brought into the L1 cache.
     for (int64_t x0 = 0; x0 < p.w; x0 += kBlock) {
@@ -348,27 +305,27 @@ void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end
             const int at_x = static_cast<int>(x), at_y = static_cast<int>(y);
             for (int i = 0; i < count; i += kGroup)
                 if (t.curvature.data != nullptr) {
-                    integrate<true>(t, p, paths, i, at_x + i, at_y, pixels + i * 4);
+                    integrate<true, Plane>(t, p, paths, i, at_x + i, at_y, pixels + i * kEach);
                 } else {
-                    integrate<false>(t, p, paths, i, at_x + i, at_y, pixels + i * 4);
+                    integrate<false, Plane>(t, p, paths, i, at_x + i, at_y, pixels + i * kEach);
                 }
-            for (int i = 0; i < kBlock * 4; ++i) pixels[i] = from_linear<K>(pixels[i]);
-            if (still || t.sharp.data != nullptr) fetch(t, p, y, x, count, original);
+            for (int i = 0; i < kBlock * kEach; ++i) pixels[i] = from_linear<K>(pixels[i]);
+            if (still || t.sharp.data != nullptr) fetch_block<Plane>(t, p, y, x, count, original);
             // What does not move keeps its bits, whatever the transfer curve rounds.
             if (still)
                 for (int i = 0; i < count; ++i)
-                    if (paths.still[i]) store(pixels + i * 4, load<f4>(original + i * 4));
-            put(t, t.out, p, y0, x0, count, pixels);
-            if (t.sharp.data != nullptr) put(t, t.sharp, p, y0, x0, count, original);
+                    if (paths.still[i]) store(pixels + i * kEach, load<V>(original + i * kEach));
+            put_block<Plane>(t, t.out, p, y0, x0, count, pixels);
+            if (t.sharp.data != nullptr) put_block<Plane>(t, t.sharp, p, y0, x0, count, original);
             if (t.turned.data != nullptr && p.c0 == 0) put_turned(t, p, y0, x0, count, paths);
         }
     }
 }
 
 template <Transfer K>
-void linearise_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
+void linearise_pixels(const ReblurTask& t, const Piece& p) {
     const int64_t first = larger_of(0, -p.left), last = smaller_of(p.across, t.image.w - p.left) - 1;
-    for (int64_t y = begin; y < end; ++y) {
+    for (int64_t y = 0; y < p.down; ++y) {
         const int64_t from_y = larger_of(0, smaller_of(p.top + y, t.image.h - 1));
         float* line = p.linear + y * p.across * 4;
         for (int64_t x = first; x <= last; x += kBlock) {
@@ -379,6 +336,24 @@ void linearise_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t 
         }
         for (int64_t x = 0; x < first; ++x) store(line + x * 4, load<f4>(line + first * 4));
         for (int64_t x = last + 1; x < p.across; ++x) store(line + x * 4, load<f4>(line + last * 4));
+    }
+}
+
+template <Transfer K>
+void linearise_part(const ReblurTask& t, const Piece& p) {
+    if (p.channels == 1) {
+        linearise_plane<K>(t, p);
+    } else {
+        linearise_pixels<K>(t, p);
+    }
+}
+
+template <Transfer K>
+void reblur_part(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
+    if (p.channels == 1) {
+        reblur_rows<K, true>(t, p, begin, end);
+    } else {
+        reblur_rows<K, false>(t, p, begin, end);
     }
 }
 
@@ -406,21 +381,21 @@ Reach DEBLUR_ISA::find_reach(const ReblurTask& t, const Piece& p, int64_t begin,
     return most;
 }
 
-void DEBLUR_ISA::linearise(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
+void DEBLUR_ISA::linearise(const ReblurTask& t, const Piece& p) {
     switch (t.transfer) {
-        case Transfer::none: return linearise_rows<Transfer::none>(t, p, begin, end);
-        case Transfer::srgb: return linearise_rows<Transfer::srgb>(t, p, begin, end);
-        case Transfer::bt709: return linearise_rows<Transfer::bt709>(t, p, begin, end);
-        case Transfer::gamma22: return linearise_rows<Transfer::gamma22>(t, p, begin, end);
+        case Transfer::none: return linearise_part<Transfer::none>(t, p);
+        case Transfer::srgb: return linearise_part<Transfer::srgb>(t, p);
+        case Transfer::bt709: return linearise_part<Transfer::bt709>(t, p);
+        case Transfer::gamma22: return linearise_part<Transfer::gamma22>(t, p);
     }
 }
 
 void DEBLUR_ISA::reblur(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end) {
     switch (t.transfer) {
-        case Transfer::none: return reblur_rows<Transfer::none>(t, p, begin, end);
-        case Transfer::srgb: return reblur_rows<Transfer::srgb>(t, p, begin, end);
-        case Transfer::bt709: return reblur_rows<Transfer::bt709>(t, p, begin, end);
-        case Transfer::gamma22: return reblur_rows<Transfer::gamma22>(t, p, begin, end);
+        case Transfer::none: return reblur_part<Transfer::none>(t, p, begin, end);
+        case Transfer::srgb: return reblur_part<Transfer::srgb>(t, p, begin, end);
+        case Transfer::bt709: return reblur_part<Transfer::bt709>(t, p, begin, end);
+        case Transfer::gamma22: return reblur_part<Transfer::gamma22>(t, p, begin, end);
     }
 }
 
