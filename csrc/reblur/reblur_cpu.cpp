@@ -309,7 +309,7 @@ void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end
                 } else {
                     integrate<false, Plane>(t, p, paths, i, at_x + i, at_y, pixels + i * kEach);
                 }
-            for (int i = 0; i < kBlock * kEach; ++i) pixels[i] = from_linear<K>(pixels[i]);
+            out_of_linear<K>(pixels, count * kEach);
             if (still || t.sharp.data != nullptr) fetch_block<Plane>(t, p, y, x, count, original);
             // What does not move keeps its bits, whatever the transfer curve rounds.
             if (still)
@@ -323,6 +323,21 @@ void reblur_rows(const ReblurTask& t, const Piece& p, int64_t begin, int64_t end
 }
 
 template <Transfer K>
+DEBLUR_FN void fetch_linear(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, float* to) {
+    const auto& image = t.image;
+    if (K != Transfer::none && t.sample == Sample::f32 && p.channels == 3 && image.sc == 1 && image.sw == 3) {
+        alignas(64) float three[kBlock * 3];  // the curve costs more than all else here: not for a fourth that is none
+        const auto from = typed<const float>(image);
+        std::memcpy(three, &at(from, p.crop.picture, p.c0, y, x), static_cast<size_t>(count) * 3 * sizeof(float));
+        into_linear<K>(three, count * 3);
+        fetch_floats(three, 1, 3, 3, count, to);
+    } else {
+        fetch(t, p, y, x, count, to);
+        into_linear<K>(to, count * 4);
+    }
+}
+
+template <Transfer K>
 void linearise_pixels(const ReblurTask& t, const Piece& p) {
     const int64_t first = larger_of(0, -p.left), last = smaller_of(p.across, t.image.w - p.left) - 1;
     for (int64_t y = 0; y < p.down; ++y) {
@@ -331,8 +346,7 @@ void linearise_pixels(const ReblurTask& t, const Piece& p) {
         for (int64_t x = first; x <= last; x += kBlock) {
             const int count = static_cast<int>(smaller_of(kBlock, last + 1 - x));
             float* to = line + x * 4;
-            fetch(t, p, from_y, p.left + x, count, to);
-            for (int i = 0; i < count * 4; ++i) to[i] = to_linear<K>(to[i]);
+            fetch_linear<K>(t, p, from_y, p.left + x, count, to);
         }
         for (int64_t x = 0; x < first; ++x) store(line + x * 4, load<f4>(line + first * 4));
         for (int64_t x = last + 1; x < p.across; ++x) store(line + x * 4, load<f4>(line + last * 4));

@@ -4,6 +4,7 @@
 // pixels. The additions are those of mean_along, in its order.
 #pragma once
 
+#include "light.h"
 #include "reblur_paths.h"
 #include "simd.h"
 
@@ -77,7 +78,7 @@ DEBLUR_FN void linear_line(const ReblurTask& t, const Piece& p, int64_t y, float
     const int64_t first = larger_of(0, -p.left), last = smaller_of(p.across, t.image.w - p.left) - 1;
     fetch_plane(t, p, larger_of(0, smaller_of(p.top + y, t.image.h - 1)), p.left + first, last + 1 - first,
                 line + first);
-    for (int64_t x = first; x <= last; ++x) line[x] = to_linear<K>(line[x]);
+    into_linear<K>(line + first, last + 1 - first);
     for (int64_t x = 0; x < first; ++x) line[x] = line[first];
     for (int64_t x = last + 1; x <= p.across; ++x) line[x] = line[last];
 }
