@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -21,8 +22,9 @@ from .. import ops
 from .exposure import motion_by_homography
 from .flow import compose, dense_flow, eight_bit, homography_flow, reduced, resize_flow
 from .record import Analysis
+from .undoing import estimated_change, longest_exposure
 
-__all__ = ["Aligner", "Alignment", "estimated_change", "treated"]
+__all__ = ["Aligner", "Alignment", "treated"]
 
 Array = npt.NDArray[np.float32]
 
@@ -44,8 +46,6 @@ _CLEARLY, _LONGER = 0.85, 1.4  # such a one lengthens the estimate so far, and o
 _SAME = 0.05  # change of the fraction that needs no other alignment
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
-_LUCY_STEPS = 5
-_UNDONE = 0.8  # how much of a frame with its blur undone a plain blend takes
 _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
 
 
@@ -165,6 +165,8 @@ class Aligner:
                 found[j] = first
             else:
                 found[j] = self._one(i, j, frame, sharp, interval * np.float32(exposure), even)
+        if not found and exposure > 0:
+            exposure = min(exposure, longest_exposure(frame, interval, self.transfer, self.threads))
         blur = interval * np.float32(exposure)
         motion = resize_flow(blur, (width, height))
         believable = _believable(interval, blur, bend)
@@ -230,6 +232,7 @@ class Aligner:
         speed = np.hypot(interval[..., 0], interval[..., 1])
         moving = speed >= min(max(_MOVES[0], _MOVES[1] * np.percentile(speed, 97)), speed.max())
         detail = np.square(frame - _slow(frame))
+        longest = cache(lambda: longest_exposure(frame, interval, self.transfer, self.threads))
 
         def judged(fraction: float, start: Array | None = None) -> tuple[float, float, _Aligned]:
             aligned = self._one(i, j, frame, sharp, interval * np.float32(fraction), even, start)
@@ -242,7 +245,7 @@ class Aligner:
             least, found = _least(left)
             if least > _POOR * float(np.mean(detail[trusted])):
                 # A poor reference fits the better the more it is blurred.
-                found = min(found, estimate * (_LONGER if least < _CLEARLY * left(estimate) else 1.0))
+                found = min(found, estimate * (_LONGER if least < _CLEARLY * left(estimate) else 1.0), longest())
             return least, found, aligned
 
         other = _STARTS[0] if estimate > math.sqrt(_STARTS[0] * _STARTS[1]) else _STARTS[1]
@@ -327,27 +330,6 @@ def treated(motion: Array) -> Array:
     """0..1, [H, W]: which pixels are blurred by enough to be touched, by their blur vectors [H, W, 2] in pixels."""
     length = np.hypot(motion[..., 0], motion[..., 1])
     return np.clip((length - _UNTOUCHED) / (_TREATED - _UNTOUCHED), 0, 1).astype(np.float32)
-
-
-def estimated_change(
-    picture: Array, motion: Array, weight: Array, transfer: str | None, threads: int | None = None
-) -> Array:
-    """What undoing the blur of ``picture`` (R'G'B' [H, W, 3]) along ``motion`` [H, W, 2] changes in it, [H, W, 3].
-
-    A few steps of Richardson and Lucy (1972, 1974), since each sharpens noise as well, of which the most part is taken,
-    by ``weight`` [H, W]. Each step's correction is squared, by which it goes about twice as far (Meinel, J. Opt.
-    Soc. Am. A 3, 1986, p. 787). A straight centred path is its own mirror image, so that the adjoint of
-    blurring is blurring again, but for how the motion differs between the ends of a path.
-    """
-    seen = np.maximum(picture, np.float32(1e-3))
-    estimate = seen.copy()
-    for _ in range(_LUCY_STEPS):
-        blurred = ops.reblur(estimate, motion, transfer=transfer, threads=threads)  # type: ignore[arg-type]
-        np.maximum(blurred, np.float32(1e-3), out=blurred)
-        correction = ops.reblur(np.divide(seen, blurred, out=blurred), motion, threads=threads)
-        np.clip(correction, 0.5, 2.0, out=correction)
-        estimate *= np.square(correction, out=correction)
-    return np.ascontiguousarray((estimate - picture) * (np.float32(_UNDONE) * weight)[..., None], np.float32)
 
 
 def _believable(interval: Array, blur: Array, bend: Array | None) -> Array:

@@ -26,7 +26,8 @@ import numpy.typing as npt
 import torch
 
 from .. import ops
-from ..analysis.alignment import estimated_change, treated
+from ..analysis.alignment import treated
+from ..analysis.undoing import estimated_change
 from ..artifact.schema import INPUTS
 from ..media import open_clip
 from .losses import restoration_loss

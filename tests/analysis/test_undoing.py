@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blur undone along a known motion, on pictures blurred by what is not the engine's code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from deblur_engine.analysis import Aligner, Analysis
+from deblur_engine.analysis.undoing import estimated_change, longest_exposure
+from panned import Panned, from_linear, psnr, texture, to_linear
+
+Array = npt.NDArray[np.float32]
+
+HEIGHT, WIDTH = 192, 256
+
+
+def exposed(moments: Sequence[float], path: tuple[float, float], seed: int = 5) -> Array:
+    """The mean in linear light of what is seen at the moments of a path, in code values of 8 bits, [H, W, 3]."""
+    scene = to_linear(texture(seed, WIDTH + 80, HEIGHT + 80))
+    size = (WIDTH + 80, HEIGHT + 80)
+    seen = [
+        cv2.warpAffine(scene, np.float32([[1, 0, path[0] * moment], [0, 1, path[1] * moment]]), size)
+        for moment in moments
+    ]
+    middle = from_linear(np.mean(seen, axis=0))[40:-40, 40:-40]
+    return np.round(middle * 255).astype(np.float32) / np.float32(255)
+
+
+def evenly(fraction: float) -> list[float]:
+    return [fraction * ((k + 0.5) / 48 - 0.5) for k in range(48)]
+
+
+def field(path: tuple[float, float]) -> Array:
+    return np.full((HEIGHT, WIDTH, 2), path, np.float32)
+
+
+def luma(picture: Array) -> Array:
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
+@pytest.mark.parametrize("path", [(7.0, 0.0), (3.0, -5.0), (0.0, 12.0)])
+def test_the_change_leads_towards_the_sharp_picture(path: tuple[float, float]) -> None:
+    sharp, blurry = exposed([0], path), exposed(evenly(1), path)
+    whole = np.ones((HEIGHT, WIDTH), np.float32)
+    change = estimated_change(blurry, field(path), whole, "bt709")
+    assert psnr(blurry + change, sharp) > psnr(blurry, sharp) + 2.5
+    assert change.shape == blurry.shape and change.dtype == np.float32
+
+
+def test_the_change_is_taken_by_weight() -> None:
+    blurry = exposed(evenly(1), (8.0, 3.0))
+    whole = np.ones((HEIGHT, WIDTH), np.float32)
+    part = whole.copy()
+    part[:, :100] = 0
+    part[:, 200:] = 0.5
+    one, other = (estimated_change(blurry, field((8.0, 3.0)), weight, "bt709") for weight in (whole, part))
+    assert not other[:, :100].any()
+    np.testing.assert_array_equal(other[:, 100:200], one[:, 100:200])
+    np.testing.assert_allclose(other[:, 200:], one[:, 200:] / 2, rtol=1e-6)
+
+
+def test_black_stays_finite() -> None:
+    black = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    assert np.isfinite(estimated_change(black, field((9.0, 0.0)), np.ones((HEIGHT, WIDTH), np.float32), None)).all()
+
+
+@pytest.mark.parametrize("interval", [(12.0, 0.0), (-9.0, 8.0), (0.0, 20.0)])
+@pytest.mark.parametrize("fraction", [0.3, 0.45, 0.6])
+@pytest.mark.parametrize("seed", [5, 6])
+def test_a_frame_tells_how_long_it_may_have_been_exposed(
+    interval: tuple[float, float], fraction: float, seed: int
+) -> None:
+    blurry = luma(exposed(evenly(fraction), interval, seed))
+    assert fraction < longest_exposure(blurry, field(interval), "bt709") < 1.8 * fraction
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5])
+def test_a_flat_frame_tells_nothing(level: float) -> None:
+    flat = np.full((HEIGHT, WIDTH), level, np.float32)
+    assert longest_exposure(flat, field((9.0, 2.0)), "bt709") == math.inf
+
+
+def test_a_frame_at_rest_tells_nothing() -> None:
+    assert longest_exposure(luma(exposed([0], (0.0, 0.0))), field((0.0, 0.0)), "bt709") == math.inf
+
+
+@pytest.mark.parametrize("references", [False, True])
+def test_no_frame_is_taken_for_more_blurred_than_it_shows(
+    analysis: Analysis, two_scenes: Panned, references: bool
+) -> None:
+    """Where no reference judges: there is none, or it shows something else."""
+    wrong = replace(analysis, exposure=np.where(analysis.blurry, np.float32(0.95), np.float32(0)))
+    aligner = Aligner(wrong)
+    pictures = {n: frame.rgb for n, frame in two_scenes.clip().read(aligner.needs(2)).items()}
+    for j in analysis.references_for(2):
+        pictures[j] = np.ascontiguousarray(texture(9)[100 : 100 + HEIGHT, 50 : 50 + WIDTH])
+    found = aligner.align(2, pictures, references=references)
+    assert found.exposure < 0.8, found.exposure
