@@ -7,6 +7,10 @@
 
 #include "common.h"
 
+#if defined(__GNUC__) && defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 namespace deblur {
 
 #if defined(__GNUC__)
@@ -65,6 +69,10 @@ DEBLUR_FN void store(float* p, V v) {
 #if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
 template <int FIRST>
 DEBLUR_FN f4 part(f8 v) {
+#if defined(__AVX__)
+    // GCC would swap the halves first, where one instruction can store the second.
+    if constexpr (FIRST == 4) return reinterpret_cast<f4>(_mm256_extractf128_ps(reinterpret_cast<__m256>(v), 1));
+#endif
     return __builtin_shufflevector(v, v, FIRST, FIRST + 1, FIRST + 2, FIRST + 3);
 }
 template <int FIRST>
