@@ -130,8 +130,8 @@ DEBLUR_FN Weights weights_of(const Away& x, const Away& y) {
 // The mean along the path of pixel (x, y) of a picture of w by h; read(x, y) gives a pixel of it.
 //
 // A straight path lies the same to both sides of its pixel: at -s the taps are those at s, mirrored, with the same
-// weights, so the moments are taken in pairs, and what is alone in the middle is the pixel itself. Each of the four taps
-// is summed apart, which is how vectors do it.
+// weights, so the moments are taken in pairs, and what is alone in the middle is the pixel itself. Each of the four
+// taps is summed apart, which is how vectors do it.
 template <bool Bends, class V, class Read>
 DEBLUR_FN V mean_along(const Path& p, int x, int y, int w, int h, const Read& read) {
     const float one_over_n = 1.0f / static_cast<float>(p.samples);
