@@ -7,6 +7,10 @@
 
 #include "common.h"
 
+#if defined(__GNUC__) && defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 namespace deblur {
 
 #if defined(__GNUC__)
@@ -65,6 +69,10 @@ DEBLUR_FN void store(float* p, V v) {
 #if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
 template <int FIRST>
 DEBLUR_FN f4 part(f8 v) {
+#if defined(__AVX__)
+    // GCC would swap the halves first, where one instruction can store the second.
+    if constexpr (FIRST == 4) return reinterpret_cast<f4>(_mm256_extractf128_ps(reinterpret_cast<__m256>(v), 1));
+#endif
     return __builtin_shufflevector(v, v, FIRST, FIRST + 1, FIRST + 2, FIRST + 3);
 }
 template <int FIRST>
@@ -81,30 +89,6 @@ DEBLUR_FN f4 joined(f4 a, f4 b) {
     float both[8];
     store(both, a), store(both + 4, b);
     return load<f4>(both + FIRST);
-}
-#endif
-
-// Two fours as eight; the lanes I of two eights taken as sixteen; lane by lane `yes` where a > b, else `no`.
-#if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
-DEBLUR_FN f8 paired(f4 a, f4 b) { return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7); }
-template <int... I>
-DEBLUR_FN f8 lanes_of(f8 a, f8 b) {
-    return __builtin_shufflevector(a, b, I...);
-}
-DEBLUR_FN f8 where_greater(f8 a, f8 b, f8 yes, f8 no) { return a > b ? yes : no; }
-#else
-DEBLUR_FN f8 paired(f4 a, f4 b) {
-    float both[8];
-    store(both, a), store(both + 4, b);
-    return load<f8>(both);
-}
-template <int... I>
-DEBLUR_FN f8 lanes_of(f8 a, f8 b) {
-    return f8{(I < 8 ? a[I % 8] : b[I % 8])...};
-}
-DEBLUR_FN f8 where_greater(f8 a, f8 b, f8 yes, f8 no) {
-    for (int i = 0; i < 8; ++i) no[i] = a[i] > b[i] ? yes[i] : no[i];
-    return no;
 }
 #endif
 

@@ -118,32 +118,41 @@ DEBLUR_FN Away away(float m, float k, float s) {
 
 DEBLUR_FN int within(int x, int size) { return smaller(larger(x, 0), size - 1); }
 
+// What the four taps of a moment weigh.
+struct Weights {
+    float upper_left, lower_left, upper_right, lower_right;
+};
+
+DEBLUR_FN Weights weights_of(const Away& x, const Away& y) {
+    return {x.near * y.near, x.near * y.far, x.far * y.near, x.far * y.far};
+}
+
 // The mean along the path of pixel (x, y) of a picture of w by h; read(x, y) gives a pixel of it.
 //
 // A straight path lies the same to both sides of its pixel: at -s the taps are those at s, mirrored, with the same
-// weights, so the moments are taken in pairs, and what is alone in the middle is the pixel itself. Left and right taps
-// are summed apart, which is how vectors do it.
+// weights, so the moments are taken in pairs, and what is alone in the middle is the pixel itself. Each of the four
+// taps is summed apart, which is how vectors do it.
 template <bool Bends, class V, class Read>
 DEBLUR_FN V mean_along(const Path& p, int x, int y, int w, int h, const Read& read) {
     const float one_over_n = 1.0f / static_cast<float>(p.samples);
-    V left{}, right{};
+    V upper_left{}, lower_left{}, upper_right{}, lower_right{};
     const int steps = Bends ? p.samples : p.samples / 2;
     for (int i = 0; i < steps; ++i) {
         const float s = moment(i, one_over_n);
         const Away ax = away<Bends>(p.mx, p.kx, s), ay = away<Bends>(p.my, p.ky, s);
         const int x0 = within(x + ax.whole, w), x1 = within(x + ax.whole + 1, w);
         const int y0 = within(y + ay.whole, h), y1 = within(y + ay.whole + 1, h);
-        V upper_left = read(x0, y0), upper_right = read(x1, y0), lower_left = read(x0, y1), lower_right = read(x1, y1);
+        V ul = read(x0, y0), ll = read(x0, y1), ur = read(x1, y0), lr = read(x1, y1);
         if constexpr (!Bends) {
             const int bx0 = within(x - ax.whole, w), bx1 = within(x - ax.whole - 1, w);
             const int by0 = within(y - ay.whole, h), by1 = within(y - ay.whole - 1, h);
-            upper_left = upper_left + read(bx0, by0), upper_right = upper_right + read(bx1, by0);
-            lower_left = lower_left + read(bx0, by1), lower_right = lower_right + read(bx1, by1);
+            ul = ul + read(bx0, by0), ll = ll + read(bx0, by1), ur = ur + read(bx1, by0), lr = lr + read(bx1, by1);
         }
-        left = left + (upper_left * ay.near + lower_left * ay.far) * ax.near;
-        right = right + (upper_right * ay.near + lower_right * ay.far) * ax.far;
+        const Weights weigh = weights_of(ax, ay);
+        upper_left = upper_left + ul * weigh.upper_left, lower_left = lower_left + ll * weigh.lower_left;
+        upper_right = upper_right + ur * weigh.upper_right, lower_right = lower_right + lr * weigh.lower_right;
     }
-    V sum = left + right;
+    V sum = (upper_left + upper_right) + (lower_left + lower_right);
     if (!Bends && p.samples % 2 != 0) sum = sum + read(x, y);
     return sum * one_over_n;
 }

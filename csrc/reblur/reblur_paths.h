@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The paths of a run of pixels, and where their taps lie; for the loops of one instruction set.
+// The paths of a block of pixels, from fields of motion and curvature. Part of reblur_cpu.cpp.
 #pragma once
 
-#include "reblur_loops.h"
+#include "reblur_pixels.h"
 
 namespace deblur {
 namespace {
-
-constexpr int kBlock = 64;  // pixels that are fetched, converted and stored together: in the L1 cache
-constexpr int kGroup = 8;   // pixels whose paths are followed together
 
 DEBLUR_FN int64_t smaller_of(int64_t a, int64_t b) { return a < b ? a : b; }
 DEBLUR_FN int64_t larger_of(int64_t a, int64_t b) { return a > b ? a : b; }
 
 struct Paths {
     float mx[kBlock], my[kBlock], kx[kBlock], ky[kBlock], one_over_n[kBlock];
-    float slack[kBlock];  // pixels between a path's outermost tap and the end of the part
     int samples[kBlock], still[kBlock];
+    int leaves[kBlock];                    // whether taps of the path may lie beyond the part
+    int any_still, any_moves, any_leaves;  // of the block
 };
 
 DEBLUR_FN void read_field(const Picture<const float>& field, const Crop& crop, int64_t y, int64_t x, int count,
@@ -38,47 +36,28 @@ DEBLUR_FN void read_field(const Picture<const float>& field, const Crop& crop, i
 }
 
 // Of `count` pixels from (y, x) of the picture on, and to fill the last group, of some that do not move.
-template <bool Fixed>
+template <bool Bends, bool Fixed>
 DEBLUR_FN void find_paths(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, Paths& to) {
     read_field(t.motion, p.crop, y, x, count, to.mx, to.my);
-    read_field(t.curvature, p.crop, y, x, count, to.kx, to.ky);
+    if (Bends) read_field(t.curvature, p.crop, y, x, count, to.kx, to.ky);
     const int filled = (count + kGroup - 1) / kGroup * kGroup;
     for (int i = count; i < filled; ++i) to.mx[i] = to.my[i] = to.kx[i] = to.ky[i] = 0.0f;
     const float before = static_cast<float>(x - p.left), behind = static_cast<float>(p.left + p.across - 1 - x);
     const float around = static_cast<float>(smaller_of(y - p.top, p.top + p.down - 1 - y));
+    int any_still = 0, any_moves = 0, any_leaves = 0;
     for (int i = 0; i < filled; ++i) {
-        const Path path = path_of<Fixed>(to.mx[i], to.my[i], to.kx[i], to.ky[i], t.samples);
-        to.mx[i] = path.mx, to.my[i] = path.my, to.kx[i] = path.kx, to.ky[i] = path.ky;
+        const Path path =
+            path_of<Fixed>(to.mx[i], to.my[i], Bends ? to.kx[i] : 0.0f, Bends ? to.ky[i] : 0.0f, t.samples);
+        to.mx[i] = path.mx, to.my[i] = path.my;
+        if (Bends) to.kx[i] = path.kx, to.ky[i] = path.ky;
         to.samples[i] = path.samples, to.still[i] = path.still;
         to.one_over_n[i] = 1.0f / static_cast<float>(path.samples);
         const float beside = smaller(before + static_cast<float>(i), behind - static_cast<float>(i));
         const float room_x = beside - reach_of(path.mx, path.kx), room_y = around - reach_of(path.my, path.ky);
-        to.slack[i] = i < count ? smaller(room_x, room_y) - 1.0f : 0.0f;
+        to.leaves[i] = (smaller(room_x, room_y) < 1.0f) & (i < count);
+        any_still |= path.still & (i < count), any_moves |= path.still ^ 1, any_leaves |= to.leaves[i];
     }
-}
-
-// Where the taps of eight pixels lie, each at one moment of its path, and what their rows and columns weigh.
-struct Taps {
-    int offset[kGroup];  // of the upper left tap from its pixel, in floats
-    float left[kGroup], right[kGroup], upper[kGroup], lower[kGroup];
-};
-
-// `All`: every path has an i-th sample, or a pair of them. Otherwise one that has not stays at its last, which nobody
-// reads.
-template <bool Bends, bool All>
-DEBLUR_FN void find_taps(const Paths& p, int first, int i, int row, Taps& to) {
-    for (int j = 0; j < kGroup; ++j) {
-        const int steps = Bends ? p.samples[first + j] : p.samples[first + j] / 2;
-        const float s = moment(All ? i : larger(0, smaller(i, steps - 1)), p.one_over_n[first + j]);
-        const Away x = away<Bends>(p.mx[first + j], p.kx[first + j], s);
-        const Away y = away<Bends>(p.my[first + j], p.ky[first + j], s);
-        to.offset[j] = y.whole * row + x.whole * 4;
-        to.left[j] = x.near, to.right[j] = x.far, to.upper[j] = y.near, to.lower[j] = y.far;
-    }
-#if defined(__GNUC__)
-    // Keeps the compiler from working these out again for every use of them instead of reading them back.
-    asm("" : "+m"(to));
-#endif
+    to.any_still = any_still, to.any_moves = any_moves, to.any_leaves = any_leaves;
 }
 
 }  // namespace
