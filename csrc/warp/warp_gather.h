@@ -78,9 +78,21 @@ struct Pairs {
 
 #if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
 DEBLUR_FN f8 four_pairs(const float* from, int a, int b, int c, int d) {
+#if defined(__AVX__)
+    // Loads that fill a vector, and blends, for which there are more units than for what moves values within vectors.
+    const auto everywhere = [&](int at) {
+        double pair;
+        std::memcpy(&pair, from + at, sizeof pair);
+        return _mm256_set1_pd(pair);
+    };
+    const __m256d low = _mm256_blend_pd(everywhere(a), everywhere(b), 2);
+    const __m256d high = _mm256_blend_pd(everywhere(c), everywhere(d), 8);
+    return reinterpret_cast<f8>(_mm256_blend_pd(low, high, 12));
+#else
     const f4 low = __builtin_shufflevector(load<f2>(from + a), load<f2>(from + b), 0, 1, 2, 3);
     const f4 high = __builtin_shufflevector(load<f2>(from + c), load<f2>(from + d), 0, 1, 2, 3);
     return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+#endif
 }
 
 DEBLUR_FN Pairs load_pairs(const float* from, const int* at) {

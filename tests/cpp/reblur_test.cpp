@@ -63,6 +63,7 @@ void test_reblur() {
         crops_of(3, h, w, order, threads);
         crops_of(5, h, w, order, threads);
     });
+    on(1, 3, 131, 260, Order::planar, 3);  // more than a tile
 }
 
 }  // namespace deblur

@@ -60,6 +60,24 @@ def test_reblur(
     )
 
 
+@pytest.mark.parametrize("bend", [False, True])
+@pytest.mark.parametrize("samples", [None, 8, 35])
+def test_reblur_of_more_than_a_tile(bend: bool, samples: int | None) -> None:
+    # On the CPU a picture is done in tiles of at least 256 x 128; what a crop makes of the places where they meet is
+    # the same, to the bit.
+    rng = np.random.default_rng(6)
+    image, motion = picture(rng, 140, 300, 3), field(rng, 140, 300, 12.0)
+    curvature = field(rng, 140, 300, 4.0) if bend else None
+    count = reference.sample_count(motion, curvature) if samples is None else samples
+    got = ops.reblur(image, motion, curvature, samples)
+    wanted = reference.reblur(image, motion, curvature, count, None)
+    np.testing.assert_allclose(got, wanted, atol=reference.TOLERANCE["reblur"], rtol=0)
+    bent = None if curvature is None else curvature[None]
+    crops, _, _ = ops.reblur_crops(image[None], motion[None], [(0, 80, 230, 0), (0, 90, 250, 0)], 50, bent, samples)
+    np.testing.assert_array_equal(crops[0], got[80:130, 230:280])
+    np.testing.assert_array_equal(crops[1], got[90:140, 250:300])
+
+
 @pytest.mark.parametrize("transfer", TRANSFERS)
 def test_reblur_keeps_the_bits_of_what_does_not_move(transfer: str | None) -> None:
     rng = np.random.default_rng(3)

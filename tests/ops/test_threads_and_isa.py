@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import subprocess
@@ -34,6 +35,60 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, threads: int) -
     ]
     for call in calls:
         np.testing.assert_array_equal(call(threads), call(1))
+
+
+_WHO_WORKS = """
+import json, os, time
+import numpy as np
+from deblur_engine import ops
+
+def clocks():  # seconds that each thread has had of a processor: Linux' own clock of the thread with that number
+    return {name: time.clock_gettime((~int(name) << 3) | 6) for name in os.listdir("/proc/self/task")}
+
+rng = np.random.default_rng(2)
+image, flow = rng.random((900, 800, 3), np.float32), (rng.random((900, 800, 2), np.float32) - 0.5) * 20
+weight = rng.random((900, 800), np.float32)
+many = np.stack([image] * 4)
+calls = {
+    "sharpness": lambda n: ops.sharpness(many, threads=n),
+    "warp": lambda n: ops.warp(image, flow, "bicubic", threads=n),
+    "warp_backward": lambda n: ops.warp_backward(image, image, flow, threads=n),
+    "reblur": lambda n: ops.reblur(image, flow, threads=n),
+    "reblur_crops": lambda n: ops.reblur_crops(image[None], flow[None], [(0, 0, 0, 0)] * 9, 300, threads=n),
+    "blend_tiles": lambda n: ops.blend_tiles(image.copy(), weight.copy(), image, 0, 0, 9, threads=n),
+    "finish_tiles": lambda n: ops.finish_tiles(image, weight, threads=n),
+    "mix": lambda n: ops.mix(image, image, weight, threads=n),
+}
+started = [len(clocks())]
+found = []
+for n in (1, 2, 5):  # a thread that was started once stays, and might help where it should not
+    for call in calls.values():
+        call(n)
+    started.append(len(clocks()))
+for name, call in calls.items():
+    for n in (1, 2, 3) * 3:
+        if n > 1 and name in ("warp_backward", "reblur"):
+            continue  # several passes, one after the other, each with helpers of its own
+        before = clocks()
+        call(n)
+        spent = sorted((after - before[thread] for thread, after in clocks().items()), reverse=True)
+        found.append((name, n, spent))
+print(json.dumps([started, found]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux what each thread has done")
+def test_no_more_threads_work_than_are_asked_for() -> None:
+    # In a process of its own, whose threads nobody else has started. How the machine shares out its processors does not
+    # matter: fewer may have worked.
+    environment = {**os.environ, "OMP_NUM_THREADS": "5", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", _WHO_WORKS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    started, found = json.loads(done.stdout)
+    assert [count - started[0] for count in started[1:]] == [0, 1, 4]
+    for name, threads, spent in found:
+        # Who wakes, finds nothing to do and sleeps again has used some microseconds.
+        assert sum(spent[threads:]) <= 0.02 * sum(spent) + 2e-4, (name, threads, spent)
 
 
 def test_the_environment_bounds_threads(monkeypatch: pytest.MonkeyPatch) -> None:
