@@ -174,10 +174,14 @@ class Server:
             full = len(self._clients) >= 2 * MOST_CLIENTS
             if not full:
                 self._clients.add(client)
-        if full:
-            client.channel.close()
-            return
-        client.thread.start()
+        try:
+            if not full:
+                client.thread.start()
+                return
+        except RuntimeError as error:  # too many threads, say: others go on
+            log.warning("a connection was refused: %s", error)
+            self.leave(client)
+        client.channel.close()
 
     def make_room(self) -> None:
         """Raise ``OutOfMemory`` where a client is one too many."""
