@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..device import parse_device, probe_cuda
 from ..errors import Cancelled, DeblurError, OutOfMemory, deliberate
 from . import system, wire
 from .channel import Channel, GoneError, close_all
@@ -225,8 +226,6 @@ class Server:
 
     def _device_name(self) -> str:
         """What the network will most likely run on: asked of the driver, which costs no library of ours."""
-        from ..rendering.device import parse_device, probe_cuda
-
         kind, index = parse_device(self._device)
         if kind == "auto":
             return "cuda:0" if probe_cuda().count else "cpu"
