@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from deblur_engine.errors import ExitCode
-from deblur_engine.worker import desk, wire
+from deblur_engine.worker import conversation, desk, wire
 from deblur_engine.worker import server as server_home
 from deblur_engine.worker import surfaces as surfaces_home
 from deblur_engine.worker.channel import Channel, GoneError
@@ -93,7 +93,7 @@ def test_a_type_of_tomorrow_is_refused_without_closing(worker: Served) -> None:
 
 def test_a_message_cut_off_and_a_silent_client_are_no_matter(worker: Served, monkeypatch) -> None:
     assert spoken(worker, HELLO[:10]) == []
-    monkeypatch.setattr(server_home, "_HELLO_SECONDS", 0.2)
+    monkeypatch.setattr(conversation, "_HELLO_SECONDS", 0.2)
     with worker.meeting.connect() as silent:
         silent.settimeout(20)
         assert silent.recv(1) == b""
