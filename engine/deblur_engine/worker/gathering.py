@@ -58,6 +58,10 @@ def settled(request: wire.Render, use: Use, renderer: Renderer, protect: bool) -
     if not protect or use.route == NO_REFERENCES or analysis is None:
         return None
     if use.pictures is not None and not request.flags & wire.Render.ALONE:
+        # A clip that was cut lies on the time line more than once, and each time its numbers are off by something else:
+        # what is to stay is looked at.
+        if not request.flags & wire.Render.INTERACTIVE:
+            return None
         hint = use.hints.get((request.width, request.height), Hint())
         at = position + hint.offset
         proven = hint.times >= PROVEN and 0 <= at < analysis.frame_count
