@@ -134,7 +134,7 @@ void add_alpha(const float* from, float* to, int pixels) {
 BRIDGE_WIDER void mark_own(float* values, const float* back, const float* sent, int count) {
     for (int i = 0; i < count; ++i) {
         const bool same = deblur::bits_of(back[i]) == deblur::bits_of(sent[i]);
-        values[i] = same | (sane(values[i]) != values[i]) ? 1.0f : 0.0f;
+        values[i] = (same | (sane(values[i]) != values[i])) ? 1.0f : 0.0f;
     }
 }
 

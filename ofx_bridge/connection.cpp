@@ -80,7 +80,10 @@ std::vector<uint8_t> Connection::ask(wire::Type type, const wire::Writer& payloa
                 throw Lost(std::string("the engine's error is no message: ") + error.what());
             }
         }
-        if (head.sequence != sequence_ || kind == wire::Type::alive) continue;
+        if (head.sequence != sequence_ || kind == wire::Type::alive) {
+            patience.check();  // who sends without end must not keep the host from ending it
+            continue;
+        }
         if (kind != answer)
             throw Lost("the engine answered with a message of type " + std::to_string(head.type) + " instead of " +
                        std::to_string(static_cast<int>(answer)));
@@ -132,9 +135,9 @@ void Connection::reserve(size_t count, size_t bytes, const Patience& patience) {
         memory_.reset();  // before there is a second one
     }
     memory_ = std::make_unique<SharedMemory>(count * bytes);
-    slot_bytes_ = bytes;
-    held_.assign(count, {});
     try {
+        slot_bytes_ = bytes;
+        held_.assign(count, {});
         if (memory_->name().empty()) {
             ask(wire::Type::attach, wire::attach(surface, memory_->bytes()), wire::Type::done, patience,
                 memory_->descriptor());

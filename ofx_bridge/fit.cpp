@@ -187,8 +187,10 @@ bool Effect::follow_fit(bool wait) {
                             [&] { return bar != nullptr ? !bar->goes_on(share) : host().image().abort(handle_) != 0; }};
     Worker& worker = Worker::of(device);
     for (;;) {
+        int64_t process = -1;
         try {
             Lease lease = worker.lease(key_, patience);
+            process = lease->worker_process();
             const auto payload = lease->ask(wire::Type::fit_status, wire::job(job), wire::Type::fit_state, patience);
             const wire::FitState state{wire::Reader(payload)};
             switch (state.state) {
@@ -221,7 +223,7 @@ bool Effect::follow_fit(bool wait) {
             if (wait) throw Failure("the fit was lost: " + error.whole());
             return true;
         } catch (const Lost& error) {
-            worker.died(error.whole());
+            worker.died(process, error.whole());
             ended("The fit was lost: " + error.whole());
             if (wait) throw Failure("the fit was lost: " + error.whole());
             return true;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 namespace bridge {
 
@@ -13,24 +14,33 @@ HostSide& host() {
 }
 
 bool HostSide::attach(const ofx::Host* given) {
-    *this = HostSide();
-    if (given == nullptr || given->fetchSuite == nullptr) return false;
+    static std::mutex mutex;
+    const HostSide found = of(given);
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (found.all() != all()) *this = found;
+    return attached();
+}
+
+HostSide HostSide::of(const ofx::Host* given) {
+    HostSide found;
+    if (given == nullptr || given->fetchSuite == nullptr) return found;
     const auto suite = [&](const char* name, int version) { return given->fetchSuite(given->host, name, version); };
-    props_ = static_cast<const ofx::PropertySuite*>(suite(ofx::suite_property, 1));
-    params_ = static_cast<const ofx::ParameterSuite*>(suite(ofx::suite_parameter, 1));
+    const auto* props = static_cast<const ofx::PropertySuite*>(suite(ofx::suite_property, 1));
+    const auto* params = static_cast<const ofx::ParameterSuite*>(suite(ofx::suite_parameter, 1));
     const auto* images = static_cast<const ofx::ImageEffectSuite*>(suite(ofx::suite_image_effect, 1));
-    if (props_ == nullptr || params_ == nullptr || images == nullptr) return false;
-    message_ = static_cast<const ofx::MessageSuiteV2*>(suite(ofx::suite_message, 2));
-    progress_ = static_cast<const ofx::ProgressSuiteV1*>(suite(ofx::suite_progress, 1));
-    host_ = given, image_ = images;
-    name_ = text(given->host, ofx::prop_name);
-    temporal_ = whole(given->host, ofx::prop_temporal).value_or(0) != 0;
-    deaf_ = name_ == "MLT";
+    if (props == nullptr || params == nullptr || images == nullptr) return found;
+    found.host_ = given, found.props_ = props, found.image_ = images, found.params_ = params;
+    found.message_ = static_cast<const ofx::MessageSuiteV2*>(suite(ofx::suite_message, 2));
+    found.progress_ = static_cast<const ofx::ProgressSuiteV1*>(suite(ofx::suite_progress, 1));
+    const std::string& name = found.name_ = found.text(given->host, ofx::prop_name);
+    found.temporal_ = found.whole(given->host, ofx::prop_temporal).value_or(0) != 0;
+    found.deaf_ = name == "MLT";
     // Their progress suites do nothing: whoever waited for one to be cancelled would wait for minutes.
-    if (name_ == "MLT" || name_ == "uk.co.thefoundry.OfxHostDemo") progress_ = nullptr;
+    for (const char* known : {"MLT", "OFXDemoHost", "uk.co.thefoundry.OfxHostDemo"})
+        if (name == known) found.progress_ = nullptr;
     for (const char* known : {"uk.co.thefoundry.nuke", "fr.inria.Natron", "DaVinciResolveFusion"})
-        linear_ = linear_ || name_.rfind(known, 0) == 0;
-    return true;
+        found.linear_ = found.linear_ || name.rfind(known, 0) == 0;
+    return found;
 }
 
 std::string HostSide::text(ofx::PropertySet set, const char* name, int index) const {

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "openfx_api.h"
 #include "pixels.h"
@@ -13,7 +14,9 @@ namespace bridge {
 
 class HostSide {
 public:
-    bool attach(const ofx::Host* host);  // false where a suite is missing that nothing can be done without
+    // False where a suite is missing that nothing can be done without. There are hosts that load for each frame, while
+    // other threads render: nothing is touched where nothing has changed.
+    bool attach(const ofx::Host* host);
     bool attached() const { return image_ != nullptr; }
 
     const ofx::ImageEffectSuite& image() const { return *image_; }
@@ -43,6 +46,9 @@ public:
     bool deaf() const { return deaf_; }          // a render that failed is written out like any other
 
 private:
+    static HostSide of(const ofx::Host* host);
+    auto all() const { return std::tie(host_, props_, image_, params_, message_, progress_, name_, temporal_); }
+
     const ofx::Host* host_ = nullptr;
     const ofx::PropertySuite* props_ = nullptr;
     const ofx::ImageEffectSuite* image_ = nullptr;

@@ -69,6 +69,16 @@ bool is_the_hosts_own(const char* entry) {
     return false;
 }
 
+// A pipe that no program started here inherits. One that the host starts meanwhile would keep it open, and this process
+// waiting at it: so the flag is there from the start, where the system can do that.
+bool closing_pipe(int (&ends)[2]) {
+#if defined(__linux__)
+    return pipe2(ends, O_CLOEXEC) == 0;
+#else
+    return pipe(ends) == 0 && fcntl(ends[0], F_SETFD, FD_CLOEXEC) == 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0;
+#endif
+}
+
 // In the child of a fork, where only calls may be made that a signal handler may make too.
 void close_all_but_standard(int keep, int most) {
 #if defined(__linux__) && defined(SYS_close_range)
@@ -137,8 +147,7 @@ int64_t start(const std::string& program, const std::string& device, const std::
     const int errors = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     int report[2] = {-1, -1};  // carries the reason why exec failed; closed by exec where it did not
     const long most = std::min(sysconf(_SC_OPEN_MAX), 65536L);
-    const bool ready = nothing >= 0 && pipe(report) == 0 && fcntl(report[0], F_SETFD, FD_CLOEXEC) == 0 &&
-                       fcntl(report[1], F_SETFD, FD_CLOEXEC) == 0;
+    const bool ready = nothing >= 0 && closing_pipe(report);
     // Signals wait, so that no handler of the host runs in the child.
     sigset_t all, before;
     sigfillset(&all);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a host calls: the plug-in's three doors, and its actions. No exception leaves.
+#include <atomic>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -19,7 +20,7 @@
 namespace bridge {
 namespace {
 
-const ofx::Host* the_host = nullptr;
+std::atomic<const ofx::Host*> the_host{nullptr};
 
 ofx::PropertySet properties_of(ofx::Effect handle) {
     ofx::PropertySet set = nullptr;

@@ -84,14 +84,20 @@ ofx::Status Effect::render(ofx::PropertySet in) {
 
 void Effect::make(ofx::PropertySet in, const Image& source, const Image& output, Box window, const Chosen& now,
                   bool interactive) {
-    follow_fit(false);
+    try {
+        follow_fit(false);
+    } catch (const NoEngine&) {  // the fit's; the frame asks for its own, and may wait for it
+    }
     if (now.model.empty() && now.clip.empty())
         throw Failure("no model", "choose the clip's .deblur.onnx, or name the source clip and press Fit");
     const double time = host().number(in, ofx::prop_time).value_or(0);
+    // There are hosts that go on after a final frame that failed: those that follow wait out a pause that is short.
     const Patience patience{interactive ? seconds(60) : seconds(600),
-                            [this] { return host().image().abort(handle_) != 0; }};
+                            [this] { return host().image().abort(handle_) != 0; },
+                            interactive ? seconds(0) : seconds(5)};
     Worker& worker = Worker::of(now.device);
     Lease lease = worker.lease(key_, patience);
+    const int64_t process = lease->worker_process();
     try {
         const wire::ModelInfo info = worker.model(*lease, now.model, now.clip, patience);
         const std::string colourspace = host().text(source_properties_, ofx::clip_colourspace);
@@ -154,6 +160,8 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
             }
         }
         worker.worked();
+        if (!interactive && (done->flags & wire::rendered_forsaken) != 0)
+            throw Failure(done->note.empty() ? "the clip cannot be read" : done->note);
         std::string status = "Frame " + std::to_string(frame) + ": ";
         status += unchanged
                       ? "nothing to deblur"
@@ -167,11 +175,11 @@ void Effect::make(ofx::PropertySet in, const Image& source, const Image& output,
         say(note.empty() ? status : status + ". " + note);
     } catch (const Lost& error) {
         lease.drop();
-        worker.died(error.whole());
+        worker.died(process, error.whole());
         throw;
     } catch (const wire::Malformed& error) {
         lease.drop();
-        worker.died(error.what());
+        worker.died(process, error.what());
         throw Lost(std::string("the engine sent what is no message: ") + error.what());
     }
 }

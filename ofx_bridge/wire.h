@@ -71,7 +71,7 @@ enum class Route : uint32_t { none = 0, file = 1, host = 2, kept = 3 };
 
 constexpr uint32_t code_model = 9, code_bad_message = 100, code_version = 101;
 constexpr uint32_t render_protect = 1, render_interactive = 2, render_alone = 4;
-constexpr uint32_t rendered_unchanged = 1, rendered_noteworthy = 2, rendered_wanted = 4;
+constexpr uint32_t rendered_unchanged = 1, rendered_noteworthy = 2, rendered_wanted = 4, rendered_forsaken = 8;
 constexpr uint32_t fit_overwrite = 1, fit_frames_follow = 2;
 
 struct Header {

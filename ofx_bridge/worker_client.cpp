@@ -115,17 +115,12 @@ std::unique_ptr<Connection> Worker::open(const Patience& patience) {
     } catch (const Lost& error) {  // it left, or hung, or is none of ours: start another
         log(error.whole());
     }
-    std::unique_lock<std::mutex> start(starting_, std::try_to_lock);
-    while (!start.owns_lock()) {
+    std::unique_lock<std::mutex> start(starting_, std::defer_lock);
+    for (;; std::this_thread::sleep_for(look_again)) {
         patience.check();
-        std::this_thread::sleep_for(look_again);
-        start.try_lock();
-    }
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto left = std::chrono::duration_cast<milliseconds>(not_before_ - Clock::now());
-        if (left.count() > 0)
-            throw NoEngine(last_reason_, "the next attempt is in " + std::to_string(left.count() / 1000 + 1) + " s");
+        if (!start.try_lock()) continue;
+        if (may_start(patience)) break;
+        start.unlock();  // who cannot wait so long does not wait for this thread either
     }
     try {
         const auto end = Clock::now() + setting("DEBLUR_START_SECONDS", 20);
@@ -174,10 +169,20 @@ std::unique_ptr<Connection> Worker::open(const Patience& patience) {
     }
 }
 
-void Worker::died(const std::string& reason) {
+bool Worker::may_start(const Patience& patience) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto left = std::chrono::duration_cast<milliseconds>(not_before_ - Clock::now());
+    if (left > patience.pause)
+        throw NoEngine(last_reason_, "the next attempt is in " + std::to_string(left.count() / 1000 + 1) + " s");
+    return left.count() <= 0;
+}
+
+void Worker::died(int64_t process, const std::string& reason) {
     log(reason);
     const std::lock_guard<std::mutex> lock(mutex_);
     models_.clear();
+    if (process > 0 && process == dead_) return;
+    dead_ = process;
     // The first time another one is started at once; one that never gets a frame done is not started for each frame.
     failures_ = std::min(failures_ + 1, 7);
     if (failures_ < 2) return;

@@ -25,10 +25,12 @@ using Clock = std::chrono::steady_clock;
 // Seconds from the environment, for tests.
 std::chrono::milliseconds setting(const char* name, double otherwise);
 
-// How long a request may take in all, and who may end it sooner.
+// How long a request may take in all, who may end it sooner, and how long it waits until an engine that was lost or
+// could not be started may be tried again: 0 where somebody looks on, who is shown the source meanwhile.
 struct Patience {
     std::chrono::milliseconds limit{60'000};
     std::function<bool()> aborted;
+    std::chrono::milliseconds pause{0};
 
     void check() const {
         if (aborted && aborted()) throw Aborted();
@@ -109,9 +111,10 @@ public:
 
     // A connection, from those at hand if possible, the one that `key` used last first. Throws NoEngine or Aborted.
     Lease lease(uint64_t key, const Patience& patience);
-    void try_again_at_once();              // ends the pause after failed starts
-    void worked();                         // a frame was made: the worker is well
-    void died(const std::string& reason);  // it was lost in the middle of a request
+    void try_again_at_once();  // ends the pause after failed starts
+    void worked();             // a frame was made: the worker is well
+    // It was lost in the middle of a request. Every thread that loses the same process says so; it counts once.
+    void died(int64_t process, const std::string& reason);
 
     // What MODEL said, asked again after a second or on another worker.
     wire::ModelInfo model(Connection& connection, const std::string& model, const std::string& clip,
@@ -127,6 +130,7 @@ private:
     void give_back(std::unique_ptr<Connection> connection);
     std::unique_ptr<Connection> idle(uint64_t key);
     std::unique_ptr<Connection> open(const Patience& patience);
+    bool may_start(const Patience& patience) const;  // throws NoEngine where the pause is longer than the patience
 
     struct Known {
         wire::ModelInfo info;
@@ -141,6 +145,7 @@ private:
     std::vector<std::unique_ptr<Connection>> idle_;
     std::map<std::string, Known> models_;
     int failures_ = 0;
+    int64_t dead_ = -1;  // the process that was lost last
     Clock::time_point not_before_{};
     std::string last_reason_;
 };

@@ -54,7 +54,6 @@ class Served:
         self.meeting, self.why, ready = Meeting("cpu", folder), "", threading.Event()
         self.server = server.Server(self.meeting, "cpu", 1, on_ready=ready.set, **options)
         self.desk = self.server._desk = Doubling()
-        self.server._device_name = lambda: "cpu"  # to ask the driver brings the libraries, too
         self.thread = threading.Thread(target=self._serve)
         self.thread.start()
         assert ready.wait(20)

@@ -160,6 +160,9 @@ class StandIn:
             connection.sendall(wire.Error(9, "the model cannot be read", "fit it anew").pack(sequence))
         elif fault == "memory":
             connection.sendall(wire.Error(5, "the GPU's memory is gone", "close other programs").pack(sequence))
+        elif fault == "flood":
+            while True:
+                connection.sendall(wire.Alive().pack(sequence) * 100)
         elif fault == "never":
             while True:
                 connection.sendall(wire.Alive().pack(sequence))
@@ -233,7 +236,7 @@ class StandIn:
         means = {str(p[0]): float(np.mean(look(*p[1:3]))) for p in request.pictures}
         self.note(name="seen", frame=request.frame, means=means)
         used = len(request.pictures) - 1
-        return wire.Rendered(0, used, plan.get("route", 1), 1, 2, 3, 4, plan.get("note", ""))
+        return wire.Rendered(plan.get("flags", 0), used, plan.get("route", 1), 1, 2, 3, 4, plan.get("note", ""))
 
 
 def made(picture: np.ndarray) -> np.ndarray:

@@ -305,6 +305,75 @@ def test_threads_outlive_a_worker_that_dies(stand_in: StandIn) -> None:
         assert is_right(works_soon(host, 5))
 
 
+def test_threads_that_lose_the_same_worker_lose_no_frame(fresh: StandIn) -> None:
+    """As in MLT, whose film would be struck through from there on: four threads are in the middle of a frame."""
+    fresh.plan(faults={"render": ["never", "never", "never", "kill"]})
+    host = start(fresh, "--manner", "mlt", "--threads", "4", DEBLUR_BACKOFF_SECONDS="30")
+    host.do("interactive 0")
+    assert all(map(is_right, host.render(*range(10), verb="parallel")))
+    assert len({each["worker"] for each in fresh.asked("hello")}) == 2
+
+
+def test_one_final_frame_that_ends_two_engines_costs_no_other(fresh: StandIn) -> None:
+    """The next ones wait out the pause, where it is short."""
+    fresh.plan(faults={"render": ["kill", "kill"]})
+    host = start(fresh, "--manner", "mlt", DEBLUR_BACKOFF_SECONDS="1")
+    host.do("interactive 0")
+    lost, *later = host.render(*range(4))
+    assert lost.status == FAILED and is_struck(lost, GIVEN) and "connection ended" in lost.message
+    assert all(map(is_right, later)) and 500 < later[0].said["ms"] < 5000
+
+
+def test_a_final_frame_waits_neither_long_nor_for_a_host_that_has_ended_it(fresh: StandIn) -> None:
+    fresh.plan(faults={"render": ["kill", "kill"]})
+    host = start(fresh, DEBLUR_BACKOFF_SECONDS="4")
+    host.do("interactive 0")
+    assert host.one(0).status == FAILED
+    host.do("abort 100")
+    ended = host.one(1)
+    assert is_source(ended) and ended.said["aborts"] > 1 and ended.said["ms"] < 2000
+    host.do("abort -1", "press reload")
+    fresh.plan(faults={"render": ["kill"] * 5})
+    host.render(2, 3)
+    refused = host.one(4)  # now the pause is of 8 seconds, or 16
+    assert refused.status == FAILED and is_source(refused) and refused.said["ms"] < 2000
+    assert "next attempt is in" in refused.message
+
+
+def test_a_fit_that_cannot_be_asked_after_costs_no_frame(fresh: StandIn) -> None:
+    fresh.plan(fit="runs")
+    host = start(fresh, DEBLUR_BACKOFF_SECONDS="1")
+    host.set(background=1, clip="/clips/a.mov")
+    host.do("press fit", "interactive 0")
+    assert fresh.asked("fit") and is_right(host.one(0))
+    os.kill(fresh.pid(), signal.SIGKILL)
+    time.sleep(0.1)
+    fresh.plan(faults={"start": "exit"})
+    assert is_right(host.one(1))
+
+
+def test_a_worker_that_never_stops_to_send_can_be_ended(stand_in: StandIn) -> None:
+    host = start(stand_in)
+    stand_in.plan(faults={"render": "flood"})
+    host.do("abort 100")
+    frame = host.one(1)
+    assert is_source(frame) and frame.said["ms"] < 2000
+
+
+def test_a_final_frame_fails_where_its_clip_cannot_be_read(stand_in: StandIn) -> None:
+    """The worker has done it alone: good enough to go on working, but no frame of a film."""
+    host = start(stand_in, "--manner", "mlt")
+    for flags, status in ((8 | 2, FAILED), (2, OK)):
+        stand_in.plan(flags=flags, note="the clip cannot be read any more: it is damaged")
+        host.do("interactive 1")
+        shown = host.one(1)
+        assert is_made(shown) and "it is damaged" in shown.message
+        host.do("interactive 0")
+        final = host.one(1)
+        assert final.status == status and "it is damaged" in final.message
+        assert is_struck(final, GIVEN) if status == FAILED else is_made(final)
+
+
 def test_a_folder_that_is_open_to_others_is_not_used(fresh: StandIn) -> None:
     fresh.folder.chmod(0o755)
     host = start(fresh)

@@ -317,6 +317,12 @@ def test_several_threads_and_instances(stand_in: StandIn, manner: str) -> None:
     assert len(connections) <= 1 and len(stand_in.asked("hello")) <= 4  # no connection for each instance
 
 
+def test_a_host_that_loads_for_each_frame_while_others_are_rendered(stand_in: StandIn) -> None:
+    """As MLT does with several threads: nothing that one of them uses may be gone for a moment."""
+    host = effect(stand_in, {0: picture("byte")}, "--manner", "mlt", "--instances", "200", "--threads", "8")
+    assert all(frame.status == 0 for frame in host.render(0, verb="parallel"))
+
+
 def test_loading_and_unloading_again_and_again(stand_in: StandIn) -> None:
     host = effect(stand_in, {0: picture("byte")})
     for _ in range(5):

@@ -9,9 +9,9 @@ import torch
 
 from artifact.small_net import SmallNet
 from deblur_engine.artifact import Artifact
+from deblur_engine.device import CudaDriver, parse_device
 from deblur_engine.errors import MissingDevice, OutOfMemory, UsageError
 from deblur_engine.rendering import session as sessions
-from deblur_engine.rendering.device import CudaDriver, parse_device
 from deblur_engine.rendering.session import Session, cpu_threads
 from rendering.fakes import alignment, guides, picture
 

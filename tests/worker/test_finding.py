@@ -98,3 +98,17 @@ def test_a_clip_that_cannot_be_read_ends_the_waiting(shown, clip: Path) -> None:
     nowhere = Thumbnails(clip / "missing")
     assert not find(shown, clip, as_host(shown[31], "plain"), 1000, thumbnails=nowhere).matches
     assert nowhere.ready() and nowhere.like(np.zeros((9, 16), np.float32)) == []
+    assert nowhere.trouble
+
+
+def test_whatever_ends_the_looking_through_ends_the_waiting(shown, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    thumbnails = Thumbnails(clip)
+    monkeypatch.setattr(thumbnails, "_read", lambda: [].pop())
+    assert not find(shown, clip, as_host(shown[31], "plain"), 1000, thumbnails=thumbnails).matches
+    assert thumbnails.trouble
+    # Nor is a thread waited for that could not be started.
+    later = Thumbnails(clip)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no more threads")))
+        later.ready()
+    assert find(shown, clip, as_host(shown[31], "plain"), 1000, thumbnails=later).offset == -969

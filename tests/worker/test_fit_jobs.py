@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 from deblur_engine.artifact import load_model
 from deblur_engine.cli.pace import SHARES
 from deblur_engine.errors import ExitCode
-from deblur_engine.worker import fit_jobs, wire
+from deblur_engine.worker import fit_jobs, host_frames, wire
 from deblur_engine.worker.client import Client, WorkerError
 from deblur_engine.worker.wire import FitState
 from panned import Panned, Scene
@@ -149,3 +150,46 @@ def test_what_a_dead_worker_left_is_swept_away(serve: Callable[..., Served]) -> 
     served.server.jobs.sweep()
     assert not left.exists() and other.exists()
     other.rmdir()
+
+
+def test_a_full_disk_leaves_nothing_of_a_job_behind(
+    serve: Callable[..., Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the frames' file cannot even be ended, its folder goes, the job is over and the worker serves on."""
+    before, served = left_behind(), serve()
+    with served.client() as client:
+        job = client.ask(wire.Fit("", str(tmp_path / "m.onnx"), "draft", 0.0, wire.Fit.FRAMES_FOLLOW), wire.Job).job
+        frames = served.server.jobs._jobs[job].frames
+        assert frames is not None
+
+        class Full:
+            def close(self) -> None:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        frames._container.close()
+        monkeypatch.setattr(frames, "_container", Full())
+        client.ask(wire.FitCancel(job), wire.Done)
+        assert client.ask(wire.FitStatus(job), FitState).state == FitState.CANCELLED
+        assert left_behind() == before and client.ask(wire.Status(), wire.State).jobs == 0
+
+
+def test_a_file_that_cannot_be_begun_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(host_frames.av, "open", full)
+    with pytest.raises(OSError, match="No space"):
+        host_frames.HostFrames("deblur-engine-fit-test-", "clip")
+    assert not left_behind()
+
+
+def test_a_job_that_is_over_holds_no_pipe(serve: Callable[..., Served], tmp_path: Path) -> None:
+    served = serve()
+    with served.client() as client:
+        job = client.ask(wire.Fit(str(tmp_path / "none.mp4"), "", "draft", 0.0, 0), wire.Job).job
+        assert until(client, job, over).state == FitState.FAILED
+        process = served.server.jobs._jobs[job].process
+        assert process is not None and process.stdout is not None and process.stderr is not None
+        assert process.stdout.closed and process.stderr.closed

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblur_engine.errors import BadInput, ExitCode
-from deblur_engine.worker import clips, desk, wire
+from deblur_engine.errors import ExitCode
+from deblur_engine.worker import conversation, desk, wire
 from deblur_engine.worker import server as server_home
 from deblur_engine.worker import surfaces as surfaces_home
 from deblur_engine.worker.channel import Channel, GoneError
@@ -93,7 +93,7 @@ def test_a_type_of_tomorrow_is_refused_without_closing(worker: Served) -> None:
 
 def test_a_message_cut_off_and_a_silent_client_are_no_matter(worker: Served, monkeypatch) -> None:
     assert spoken(worker, HELLO[:10]) == []
-    monkeypatch.setattr(server_home, "_HELLO_SECONDS", 0.2)
+    monkeypatch.setattr(conversation, "_HELLO_SECONDS", 0.2)
     with worker.meeting.connect() as silent:
         silent.settimeout(20)
         assert silent.recv(1) == b""
@@ -277,37 +277,6 @@ def test_a_model_that_is_damaged_then_mended_then_replaced(client: Client, shot:
         client.render(path, 5, {5: pictures[5]})
 
 
-def test_a_clip_that_moved_or_is_another_one(client: Client, shot: Shot, pictures, tmp_path: Path) -> None:
-    model, clip = shot.alone(tmp_path), Path(shutil.copy(shot.clip, tmp_path / "moved.mkv"))
-    assert client.render(model, 5, {5: pictures[5]}, clip=clip)[0].route == 1
-    clip.rename(tmp_path / "elsewhere.mkv")
-    answer, _ = client.render(model, 2, {2: pictures[2]}, clip=clip)
-    assert answer.references == 0 and "cannot be read" in answer.note
-    (tmp_path / "moved.mkv").write_bytes(b"no video")
-    assert "cannot be read" in client.ask(wire.Model(str(model), str(clip)), wire.ModelInfo).note
-    shutil.copy(shot.clip, tmp_path / "moved.mkv")
-    assert client.ask(wire.Model(str(model), str(clip)), wire.ModelInfo).route == 1
-    from tiny import noise_clip
-
-    other = client.ask(wire.Model(str(model), str(noise_clip(tmp_path / "other.mp4"))), wire.ModelInfo)
-    assert other.route == 0 and "another clip" in other.note
-
-
-def test_a_clip_that_breaks_off_leaves_what_the_analysis_tells(serve, shot: Shot, pictures, monkeypatch) -> None:
-    def broken(self: object, numbers: object) -> None:
-        raise BadInput("shot.mkv: frame 5 cannot be decoded", hint="the file is damaged")
-
-    with serve().client() as client:
-        monkeypatch.setattr(clips.ClipPictures, "get", broken)
-        answer, given = client.render(shot.model, 5, {5: pictures[5]})
-        assert answer.references == answer.route == 0 and "cannot be decoded" in answer.note
-        want = shot.renderer()
-        alignment = want.align(5, {5: pictures[5]}, some=True)
-        assert np.abs(given - want.restore(pictures[5], alignment)).max() <= 1e-6
-        answer, _ = client.render(shot.model, 4, {4: pictures[4]})
-        assert answer.flags == wire.Rendered.UNCHANGED | wire.Rendered.NOTED
-
-
 def test_a_client_that_goes_ends_its_frame(serve, shot: Shot, pictures, monkeypatch: pytest.MonkeyPatch) -> None:
     served = serve()
     begun, go_on = threading.Event(), threading.Event()
@@ -403,3 +372,29 @@ def test_pictures_survive_that_their_surface_is_let_go(client: Client) -> None:
     held.clear()
     memory.close()
     assert float(np.sum(view)) == 0.5 * 192 * 144 * 3
+
+
+def test_where_no_thread_can_be_started_the_others_are_served_on(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve()
+    with served.client() as staying:
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no more threads"))
+            )
+            with pytest.raises((GoneError, OSError)):
+                served.client()
+        assert staying.ask(wire.Status(), wire.State).clients == 1
+        with served.client() as another:
+            assert another.ask(wire.Status(), wire.State).clients == 2
+    assert "no more threads" in served.log()
+
+
+def test_a_client_keeps_no_memory_that_was_refused(serve) -> None:
+    with serve().client() as client:
+        before = set(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            with pytest.raises(WorkerError):
+                client.attach(17 << 30)
+            with pytest.raises(OSError):
+                client.attach(-1)
+        assert len(set(os.listdir("/proc/self/fd")) - before) == 0

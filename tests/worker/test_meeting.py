@@ -159,9 +159,11 @@ def test_a_client_starts_the_worker_where_nobody_answers_and_can_stop_it(short: 
     assert lock is not None and "told to stop by a client" in (short / "worker-1-cpu.log").read_text()
 
 
-def test_no_library_keeps_the_socket_waiting() -> None:
+def test_no_library_keeps_the_socket_or_the_greeting_waiting(short: Path) -> None:
     code = (
-        "import sys, deblur_engine.cli.app, deblur_engine.worker.server, deblur_engine.worker.client;"
+        "import sys, pathlib, deblur_engine.cli.app, deblur_engine.worker.client;"
+        "from deblur_engine.worker.server import Meeting, Server;"
+        f"Server(Meeting('auto', pathlib.Path({str(short)!r}))).welcome();"
         "print(sorted({'torch', 'onnxruntime', 'onnx', 'av', 'cv2', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -24,7 +24,7 @@ from deblur_engine.worker.client import Client, WorkerError
 from worker.conftest import BLURRY, SHARP, Served, Shot
 
 UNCHANGED, NOTED = wire.Rendered.UNCHANGED, wire.Rendered.NOTED
-PROTECT, ALONE = wire.Render.PROTECT, wire.Render.ALONE
+PROTECT, INTERACTIVE, ALONE = wire.Render.PROTECT, wire.Render.INTERACTIVE, wire.Render.ALONE
 
 
 def expected(shot: Shot, pictures: list[np.ndarray], frame: int, **options: object) -> np.ndarray:
@@ -145,9 +145,19 @@ def test_a_mark_stands_for_the_picture(client, shot, pictures) -> None:
     assert [bool(each) for each in aligned] == [True, False, True, False]
 
 
+def test_a_final_frame_of_a_clip_that_was_cut_does_not_stay_blurred(serve, shot, pictures) -> None:
+    """A clip twice on a time line, with other numbers each time: what proved right for one is wrong for the other."""
+    with serve().client() as client:
+        for frame in range(9):
+            client.render(shot.model, frame, {frame: pictures[frame]})
+        answer, given = client.render(shot.model, SHARP, {SHARP: pictures[BLURRY]})
+        assert answer.references == 4 and str(BLURRY) in answer.note
+        assert np.abs(given - expected(shot, pictures, BLURRY)).max() <= 1e-6
+
+
 def test_whether_a_frame_needs_its_picture_is_told_beforehand(serve, shot, pictures, tmp_path: Path) -> None:
     def foretold(client: Client, frame: int, model: Path = shot.model, **changes: object) -> wire.Rendered:
-        request = wire.Render(str(model), "", frame, 192, 144, 1.0, PROTECT, 0, 0.0, (), 0, 0)
+        request = wire.Render(str(model), "", frame, 192, 144, 1.0, PROTECT | INTERACTIVE, 0, 0.0, (), 0, 0)
         return client.ask(replace(request, **changes), wire.Rendered)  # type: ignore[arg-type]
 
     wanted = wire.Rendered.WANTED
@@ -158,6 +168,7 @@ def test_whether_a_frame_needs_its_picture_is_told_beforehand(serve, shot, pictu
             client.render(shot.model, frame, {frame: pictures[frame]})
         assert [foretold(client, frame).flags for frame in (SHARP, 3, BLURRY)] == [UNCHANGED, UNCHANGED, wanted]
         assert foretold(client, SHARP).route == 1
+        assert foretold(client, SHARP, flags=PROTECT).flags == wanted  # a final frame is always looked at
         assert foretold(client, SHARP, width=96, height=72).flags == wanted  # of another timeline
         for changes in ({"flags": 0}, {"view": 1}):
             assert foretold(client, SHARP, **changes).flags == wanted
@@ -166,9 +177,10 @@ def test_whether_a_frame_needs_its_picture_is_told_beforehand(serve, shot, pictu
             with pytest.raises(WorkerError) as caught:
                 foretold(client, SHARP, **changes)
             assert caught.value.code == code
-        # Where the host's own frames are all that there is, its numbers are the clip's.
+        # Where the host's own frames are all that there is, its numbers are the clip's, of final frames too.
         alone = shot.alone(tmp_path)
         assert [foretold(client, frame, alone).flags for frame in (SHARP, BLURRY)] == [UNCHANGED, wanted]
+        assert foretold(client, SHARP, alone, flags=PROTECT).flags == UNCHANGED
         outside = foretold(client, 99, alone)
         assert outside.flags == UNCHANGED | NOTED and "99" in outside.note
 

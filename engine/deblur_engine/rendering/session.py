@@ -13,8 +13,8 @@ import onnxruntime as ort
 
 from ..artifact import Artifact
 from ..artifact.schema import INPUTS, OUTPUT
+from ..device import CudaDriver, parse_device, probe_cuda
 from ..errors import MissingDevice, ModelError, OutOfMemory
-from .device import CudaDriver, parse_device, probe_cuda
 from .memory import available_memory
 
 __all__ = ["Session", "cpu_threads"]

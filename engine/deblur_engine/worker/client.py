@@ -98,10 +98,14 @@ class Client:
         """Shared memory of ``size`` bytes known to the worker; returns its number, ``surface`` gives it."""
         number = max(self._surfaces, default=0) + 1
         surface = Surface(size)
-        if surface.name:
-            self.ask(wire.AttachNamed(number, size, surface.name), wire.Done)
-        else:
-            self.ask(wire.Attach(number, size), wire.Done, (surface.descriptor,))
+        try:
+            if surface.name:
+                self.ask(wire.AttachNamed(number, size, surface.name), wire.Done)
+            else:
+                self.ask(wire.Attach(number, size), wire.Done, (surface.descriptor,))
+        except BaseException:
+            surface.close()
+            raise
         self._surfaces[number] = surface
         return number
 

@@ -154,6 +154,7 @@ class Desk:
         notes += gathered.notes
         if gathered.untouched:
             flags = wire.Rendered.UNCHANGED | (wire.Rendered.NOTED if notes else 0)
+            flags |= wire.Rendered.FORSAKEN if gathered.forsaken else 0
             return wire.Rendered(
                 flags, 0, gathered.route, 0, 0, 0, _micros(started), _joined([*notes, *gathered.remarks])
             )
@@ -187,6 +188,8 @@ class Desk:
             _keep_bars(out, clean, analysis.placed(request.width, request.height, scale))
         flags = (wire.Rendered.UNCHANGED if unchanged else 0) | (wire.Rendered.NOTED if notes else 0)
         used = len(alignment.used)
+        if not used and (gathered.forsaken or use.unreadable):
+            flags |= wire.Rendered.FORSAKEN
         times = (_whole(waited), _whole(aligned), _whole(restored), _micros(started))
         route = gathered.route if used else NO_REFERENCES
         return wire.Rendered(flags, used, route, *times, _joined([*notes, *gathered.remarks]))

@@ -27,7 +27,7 @@ __all__ = ["PROVEN", "Hint", "Seen", "Thumbnails", "look_for"]
 Array = npt.NDArray[np.float32]
 Own = Callable[[int], Array | None]
 REACH = 3  # frames that a number is looked for off the one that it should be
-PROVEN = 8  # times in a row that an offset was seen after which sharp frames are taken at the host's word
+PROVEN = 8  # times in a row that an offset was seen, after which sharp frames are shown at the host's word
 _SIZE = (32, 18)
 _FLAT = 1 / 255  # standard deviation, of a range of 1, below which a picture shows nothing
 _ALIKE, _AS_ALIKE = 0.8, 0.03  # correlation of ranks from which, and within which of the best, a frame is looked at
@@ -72,14 +72,16 @@ class Thumbnails:
         self._thread: threading.Thread | None = None
         self._done = threading.Event()
         self._closed = False
+        self.trouble = ""  # why not all of the clip has been looked through
         self._ranks = np.zeros((0, _SIZE[0] * _SIZE[1]), np.float32)
 
     def ready(self) -> bool:
         """Whether they are there; if not, they will be."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._make, name="deblur-thumbnails", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._make, name="deblur-thumbnails", daemon=True)
+                thread.start()
+                self._thread = thread
         return self._done.is_set()
 
     def wait(self, check: Callable[[], None]) -> None:
@@ -103,6 +105,15 @@ class Thumbnails:
     def _make(self) -> None:
         with contextlib.suppress(AttributeError, OSError):  # frames that are waited for come first
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        try:
+            self._ranks = self._read()
+        except Exception as error:
+            self.trouble = str(error) or type(error).__name__
+            log.warning("%s is not looked through: %s", self._path, error)
+        finally:
+            self._done.set()  # whoever waits goes on without
+
+    def _read(self) -> Array:
         rows: dict[int, Array] = {}
         try:
             with open_clip(self._path, frames=self._frames) as clip:
@@ -112,12 +123,12 @@ class Thumbnails:
                     scale = 1 / np.iinfo(luma.dtype).max if luma.dtype.kind == "u" else 1.0
                     rows[number] = _ranked(_tiny(luma) * np.float32(scale))
         except Exception as error:  # where it breaks off, what came before will do
+            self.trouble = str(error) or type(error).__name__
             log.warning("%s is looked through up to frame %d: %s", self._path, len(rows), error)
         ranks = np.zeros((max(rows, default=-1) + 1, self._ranks.shape[1]), np.float32)
         for number, row in rows.items():
             ranks[number] = row
-        self._ranks = ranks
-        self._done.set()
+        return ranks
 
 
 def look_for(

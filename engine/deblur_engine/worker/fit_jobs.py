@@ -200,13 +200,14 @@ class FitJobs:
         reader = threading.Thread(target=_tail, args=(process.stderr, said), daemon=True)
         reader.start()
         outcome: dict[str, Any] = {}
-        for line in process.stdout:
-            with contextlib.suppress(ValueError, TypeError, AttributeError):
-                event = json.loads(line)
-                if event.get("event") == "progress":
-                    self._progress(job, event)
-                elif event.get("event") in ("result", "error") or "error" in event:  # words not understood: no event
-                    outcome = event
+        with process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError, TypeError, AttributeError, LookupError):
+                    event = json.loads(line)
+                    if event.get("event") == "progress":
+                        self._progress(job, event)
+                    elif event.get("event") in ("result", "error") or "error" in event:  # words not understood
+                        outcome = event
         code = process.wait()
         reader.join(5)
         try:
@@ -264,7 +265,8 @@ class FitJobs:
 
 def _tail(stream: Any, said: list[str]) -> None:
     """Keep the last lines of what a child says beside its events."""
-    for line in stream:
-        if line.strip():
-            said.append(line.strip())
-            del said[:-20]
+    with stream:
+        for line in stream:
+            if line.strip():
+                said.append(line.strip())
+                del said[:-20]

@@ -34,6 +34,7 @@ class Gathered:
     position: int  # as the analysis counts
     route: int = NO_REFERENCES
     untouched: bool = False
+    forsaken: bool = False  # the clip's file, which has its references, cannot be read
     alignment: AlignmentLike | None = None  # kept from before
     mark: Hashable = None
     notes: list[str] = field(default_factory=list)
@@ -57,12 +58,16 @@ def settled(request: wire.Render, use: Use, renderer: Renderer, protect: bool) -
     if not protect or use.route == NO_REFERENCES or analysis is None:
         return None
     if use.pictures is not None and not request.flags & wire.Render.ALONE:
+        # A clip that was cut lies on the time line more than once, and each time its numbers are off by something else:
+        # what is to stay is looked at.
+        if not request.flags & wire.Render.INTERACTIVE:
+            return None
         hint = use.hints.get((request.width, request.height), Hint())
         at = position + hint.offset
         proven = hint.times >= PROVEN and 0 <= at < analysis.frame_count
         return (FROM_FILE, []) if proven and renderer.untouched(at) else None
     if not 0 <= position < analysis.frame_count:
-        return NO_REFERENCES, [_foreign(request)]
+        return None if use.unreadable else (NO_REFERENCES, [_foreign(request)])
     return (use.route, []) if renderer.untouched(position) else None
 
 
@@ -90,7 +95,9 @@ def gather(
     if use.pictures is not None and not alone and use.frame(position) == request.frame:
         return _from_file(request, use, renderer, picture, position, scale, protect, check)
     if not 0 <= position < analysis.frame_count:
-        return _outside(request, picture, position, protect)
+        gathered = _outside(request, picture, position, protect)
+        gathered.forsaken = use.unreadable  # the file would have told which frame it is
+        return gathered
     return _from_host(request, use, renderer, host, position, scale, protect, alone)
 
 
@@ -202,14 +209,16 @@ def _from_file(
         wait = None if request.flags & wire.Render.INTERACTIVE else check
         seen = known or look_for(position, hint, clean, own, sized, source.thumbnails, wait)
     except Exception as error:
-        _unreadable(gathered, error)
+        _unreadable(gathered, use, error)
         # What the analysis tells of the frame still holds.
         at = gathered.position = position + hint.offset
         gathered.mark = ("alone", mark)
         gathered.untouched = renderer.untouched(at, protect=protect)
+        gathered.forsaken = not gathered.untouched
         gathered.pictures = lambda: {at: clean}
         return gathered
-    if seen.final:
+    trouble = "" if seen.matches else source.thumbnails.trouble
+    if seen.final and not trouble:
         use.remember((position, size, mark), seen)
     if not seen.matches:
         if not 0 <= position < analysis.frame_count:
@@ -219,6 +228,9 @@ def _from_file(
             gathered.notes.append(f"frame {request.frame} does not match the clip: it was done alone")
         if not seen.final:
             gathered.notes.append("the clip is being looked through for the picture")
+        elif trouble:
+            gathered.notes.append(f"the clip cannot be read any more: {trouble}")
+            gathered.forsaken = use.broken = True
         return gathered
     if known is None:
         use.hints[size] = hint.after(seen.offset)
@@ -246,7 +258,7 @@ def _from_file(
             toned = Look(*size, sized, colours(shown, clean))
             found.update({number: toned(each) for number, each in source.get(others).items()})
         except Exception as error:
-            _unreadable(gathered, error)
+            _unreadable(gathered, use, error)
         return found
 
     gathered.pictures = pictures
@@ -262,11 +274,11 @@ def _references(renderer: Renderer, position: int) -> int:
     return 0 if references is None else len(references(position))
 
 
-def _unreadable(gathered: Gathered, error: Exception) -> None:
+def _unreadable(gathered: Gathered, use: Use, error: Exception) -> None:
     """The clip has moved, or is damaged here: its frame is done without it, and that is said."""
     known = deliberate(error) or (BadInput(str(error)) if isinstance(error, FFmpegError | OSError) else None)
     if known is None or isinstance(known, OutOfMemory):
         raise error
-    gathered.route = NO_REFERENCES
+    gathered.route, gathered.forsaken, use.broken = NO_REFERENCES, True, True
     gathered.mark = ("alone", gathered.mark)
     gathered.notes.append(f"the clip cannot be read any more: {known.message}")

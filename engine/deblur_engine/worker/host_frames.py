@@ -13,6 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import onnx
+from av.error import FFmpegError
 
 from ..artifact import load_model
 from ..artifact.variants import embed
@@ -34,7 +35,11 @@ class HostFrames:
         self.path = self.folder / f"{name}.mkv"
         self.first: int | None = None
         self._next = 0
-        self._container = av.open(str(self.path), "w")
+        try:
+            self._container = av.open(str(self.path), "w")
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         self._stream: av.VideoStream | None = None
 
     def add(self, number: int, picture: npt.NDArray[np.float32], fps: float) -> None:
@@ -68,8 +73,12 @@ class HostFrames:
         return self.path
 
     def remove(self) -> None:
-        self._container.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self._container.close()
+        except (OSError, FFmpegError):  # a full disk, say, on which the end of the file has no room
+            pass
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def number_from(model: Path, first: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ _MOST_MODELS = 4
 _MOST_USES = 16  # clips
 _MOST_SIZES = 8  # of pictures on one clip
 _MOST_LOOKS = 4096
+_REOPENED = 2.0  # seconds until a clip that failed is opened once more
 
 
 class LoadedModel:
@@ -106,6 +108,9 @@ class Use:
         self._session: Session | None = None
         self._lock = threading.Lock()
         self.known = True  # whether the analysis is of this clip
+        self.unreadable = False  # the clip that was named, so that the references in it are missing
+        self.broken = False  # reading the clip has failed meanwhile
+        self._opened = time.monotonic()
         self.hints: dict[tuple[int, int], Hint] = {}  # by size
         self.looks: OrderedDict[object, Seen] = OrderedDict()
 
@@ -114,7 +119,12 @@ class Use:
         return "" if self.pictures is None else str(self.pictures.clip.path)
 
     def changed(self) -> bool:
-        """Whether a file that could be the clip is another one than before, has gone or has come."""
+        """Whether a file that could be the clip is another than before, has gone or has come, or is to be opened anew.
+
+        A drive that was away for a moment leaves the file what it was, and what is open of it useless for good.
+        """
+        if self.broken and time.monotonic() - self._opened > _REOPENED:
+            return True
         return any(file_state(path) != state for path, state in self._watched)
 
     @property
@@ -249,6 +259,7 @@ class Models:
         text = data.recipe.get("frames")
         frames = FrameRange.parse(text) if isinstance(text, str) else None
         notes = []
+        unreadable = False
         candidates = _clip_candidates(loaded.path, data.clip, clip)
         for path in candidates:
             named = bool(clip) and str(path) == clip
@@ -256,6 +267,7 @@ class Models:
                 pictures = ClipPictures(path, self._pictures, frames)
             except (DeblurError, OSError, ValueError) as error:  # a name that cannot be one, in a hostile model
                 if named:
+                    unreadable = True
                     notes.append(f"the clip cannot be read: {(deliberate(error) or BadInput(str(error))).message}")
                 continue
             if pictures.mark == data.clip_fingerprint:
@@ -273,6 +285,7 @@ class Models:
         use = Use(loaded, self._pictures, None, numbers, "; ".join(notes), candidates)
         # Without the clip nobody knows which file number an image sequence begins with.
         use.known = frames is None or not any(mark in data.clip for mark in "#%@")
+        use.unreadable = unreadable
         return use
 
 

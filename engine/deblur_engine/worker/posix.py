@@ -241,8 +241,6 @@ def new_memory(size: int) -> tuple[mmap.mmap, int, str]:
     """Memory to share, sized once and sealed where the system can; its descriptor, and "" for the name."""
     if sys.platform == "linux":
         descriptor = os.memfd_create("deblur-engine", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(descriptor, size)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     else:
         library = ctypes.CDLL(None, use_errno=True)
         name = f"/deblur-{os.getpid()}-{time.monotonic_ns() % 10**9}".encode()
@@ -250,8 +248,14 @@ def new_memory(size: int) -> tuple[mmap.mmap, int, str]:
         if descriptor < 0:
             raise OSError(ctypes.get_errno(), "shm_open failed")
         library.shm_unlink(name)
+    try:
         os.ftruncate(descriptor, size)
-    return mmap.mmap(descriptor, size), descriptor, ""
+        if sys.platform == "linux":
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        return mmap.mmap(descriptor, size), descriptor, ""
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def resident_bytes() -> int:

@@ -16,13 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import Cancelled, DeblurError, OutOfMemory, deliberate
+from ..device import parse_device, probe_cuda
+from ..errors import OutOfMemory
 from . import system, wire
-from .channel import Channel, GoneError, close_all
-from .fit_jobs import FitJobs, NoJobError
+from .channel import Channel
+from .conversation import Conversation
+from .fit_jobs import FitJobs
 from .meeting import Meeting, same_user
-from .surfaces import SurfaceError, Surfaces
-from .wire import Header, Message, WireError
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -31,27 +31,9 @@ __all__ = ["IDLE_SECONDS", "Server"]
 
 IDLE_SECONDS = 300.0
 MOST_CLIENTS = 64
-_HELLO_SECONDS = 10.0
 _LAST_FRAMES = 60.0  # seconds that frames in hand get to be finished when the worker is told to stop
 _TICK = 0.25  # seconds between looks at what may end the worker
 _LOG_BYTES = 1 << 20
-
-_REQUESTS = (
-    wire.Hello,
-    wire.Attach,
-    wire.AttachNamed,
-    wire.Detach,
-    wire.Model,
-    wire.Needs,
-    wire.Render,
-    wire.Fit,
-    wire.FitFrame,
-    wire.FitStart,
-    wire.FitStatus,
-    wire.FitCancel,
-    wire.Status,
-    wire.Stop,
-)
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +57,7 @@ class Server:
         self._stop = threading.Event()
         self._why = ""
         self._lock = threading.Lock()
-        self._clients: set[_Client] = set()
+        self._clients: set[Conversation] = set()
         self._last_seen = time.monotonic()
         self._started = time.monotonic()
         self._desk: Desk | None = None
@@ -169,15 +151,19 @@ class Server:
             log.warning("a connection was refused: %s", error)
             connection.close()
             return
-        client = _Client(self, Channel(connection))
+        client = Conversation(self, Channel(connection))
         with self._lock:
             full = len(self._clients) >= 2 * MOST_CLIENTS
             if not full:
                 self._clients.add(client)
-        if full:
-            client.channel.close()
-            return
-        client.thread.start()
+        try:
+            if not full:
+                client.thread.start()
+                return
+        except RuntimeError as error:  # too many threads, say: others go on
+            log.warning("a connection was refused: %s", error)
+            self.leave(client)
+        client.channel.close()
 
     def make_room(self) -> None:
         """Raise ``OutOfMemory`` where a client is one too many."""
@@ -185,7 +171,7 @@ class Server:
             if len(self._clients) > MOST_CLIENTS:
                 raise OutOfMemory(f"the worker serves {MOST_CLIENTS} connections already", hint="close some effects")
 
-    def leave(self, client: _Client) -> None:
+    def leave(self, client: Conversation) -> None:
         with self._lock:
             self._clients.discard(client)
             self._last_seen = time.monotonic()
@@ -221,8 +207,6 @@ class Server:
 
     def _device_name(self) -> str:
         """What the network will most likely run on: asked of the driver, which costs no library of ours."""
-        from ..rendering.device import parse_device, probe_cuda
-
         kind, index = parse_device(self._device)
         if kind == "auto":
             return "cuda:0" if probe_cuda().count else "cpu"
@@ -240,138 +224,6 @@ class Server:
             seconds=time.monotonic() - self._started,
             rendered=0 if desk is None else desk.rendered,
         )
-
-
-class _Client:
-    """One connection and the thread that answers it."""
-
-    def __init__(self, server: Server, channel: Channel) -> None:
-        self.server, self.channel = server, channel
-        self.surfaces = Surfaces()
-        self.busy: int | None = None  # the sequence of the request in hand
-        self.thread = threading.Thread(target=self._serve, name="deblur-client", daemon=True)
-
-    def show_life(self) -> None:
-        sequence = self.busy
-        if sequence is not None:
-            self.channel.alive(sequence)
-
-    def check(self) -> None:
-        """Raise if the client has gone: it wants no answer any more."""
-        if self.channel.gone():
-            raise GoneError("the client has gone")
-
-    def _serve(self) -> None:
-        try:
-            if self._answer(first=True):
-                while not self.server.ending() and self._answer():
-                    pass
-        except GoneError:
-            pass
-        except WireError as error:
-            log.warning("a connection is closed: %s", error)
-            with contextlib.suppress(GoneError):
-                self.channel.send(wire.Error(wire.BAD_MESSAGE, wire.shortened(str(error)), ""), 0)
-        except Exception:
-            log.exception("a connection is closed")
-        finally:
-            self.surfaces.clear()
-            self.channel.close()
-            self.server.leave(self)
-
-    def _answer(self, first: bool = False) -> bool:
-        """Take one request and answer it; False when the connection is to be closed."""
-        header, payload, descriptors = self.channel.receive(_HELLO_SECONDS if first else None)
-        try:
-            self.busy = header.sequence
-            answer, go_on = self._request(header, payload, descriptors, first)
-        finally:
-            self.busy = None
-            close_all(descriptors)
-        self.channel.send(answer, header.sequence)
-        if isinstance(answer, wire.Done) and header.type == wire.Stop.TYPE:
-            self.server.stop("told to stop by a client")
-        return go_on
-
-    def _request(self, header: Header, payload: bytes, descriptors: list[int], first: bool) -> tuple[Message, bool]:
-        if header.version != wire.VERSION:
-            text = f"the worker speaks version {wire.VERSION} of the protocol, not {header.version}"
-            return wire.Error(wire.WRONG_VERSION, text, "plug-in and engine should be of one installation"), False
-        if not issubclass(wire.MESSAGES.get(header.type, wire.Done), _REQUESTS):
-            return wire.Error(wire.BAD_MESSAGE, f"type {header.type} is no request that is known here", ""), not first
-        try:
-            request = wire.parse(header.type, payload)
-        except WireError as error:
-            log.warning("a bad message of type %d: %s", header.type, error)
-            return wire.Error(wire.BAD_MESSAGE, wire.shortened(str(error)), ""), False
-        if first != isinstance(request, wire.Hello):
-            return wire.Error(wire.BAD_MESSAGE, "HELLO comes first, and once", ""), False
-        try:
-            return self._do(request, descriptors), True
-        except GoneError:
-            raise
-        except Exception as error:
-            return _told(error, request), not first
-
-    def _do(self, request: Message, descriptors: list[int]) -> Message:
-        server = self.server
-        match request:
-            case wire.Hello():
-                server.make_room()
-                log.info("%s (process %d, engine %s) is there", request.host, request.pid, request.engine or "unknown")
-                return server.welcome()
-            case wire.Attach():
-                if len(descriptors) != 1:
-                    raise SurfaceError(f"ATTACH came with {len(descriptors)} descriptors, not with one")
-                self.surfaces.attach(request.surface, request.bytes, descriptors[0])
-                return wire.Done()
-            case wire.AttachNamed():
-                self.surfaces.attach(request.surface, request.bytes, request.name)
-                return wire.Done()
-            case wire.Detach():
-                self.surfaces.detach(request.surface)
-                return wire.Done()
-            case wire.Model():
-                return server.desk().model(request)
-            case wire.Needs():
-                return server.desk().needs(request)
-            case wire.Render():
-                return server.desk().render(request, self.surfaces, self.check)
-            case wire.Fit():
-                return wire.Job(server.jobs.add(request))
-            case wire.FitFrame():
-                picture = self.surfaces.picture(request.surface, request.offset, request.width, request.height)
-                server.jobs.frame(request, picture)
-                return wire.Done()
-            case wire.FitStart():
-                server.jobs.start(request.job)
-                return wire.Done()
-            case wire.FitStatus():
-                return server.jobs.state(request.job)
-            case wire.FitCancel():
-                server.jobs.cancel(request.job)
-                return wire.Done()
-            case wire.Status():
-                return server.state()
-            case wire.Stop():
-                return wire.Done()
-        raise AssertionError(f"{type(request).__name__} has no answer")
-
-
-def _told(error: Exception, request: Message) -> wire.Error:
-    """The answer that an exception amounts to; what is a fault of ours goes to the log in full."""
-    if isinstance(error, SurfaceError | NoJobError):
-        return wire.Error(error.code, wire.shortened(str(error)), "")
-    known = deliberate(error)
-    if known is None:
-        log.error("a fault of deblur-engine in answering %s", type(request).__name__, exc_info=error)
-        known = DeblurError(
-            f"unexpected {type(error).__name__}: {str(error).partition(chr(10))[0]}",
-            hint="this is a fault of deblur-engine; please report what the worker's log says",
-        )
-    elif not isinstance(known, Cancelled):
-        log.warning("%s: %s", type(request).__name__, known)
-    return wire.Error(int(known.exit_code), wire.shortened(known.message), wire.shortened(known.hint or ""))
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):

@@ -296,6 +296,7 @@ class Rendered(Message, kind=31):
     UNCHANGED: ClassVar[int] = 1
     NOTED: ClassVar[int] = 2
     WANTED: ClassVar[int] = 4
+    FORSAKEN: ClassVar[int] = 8
 
     flags: U32
     references: U32

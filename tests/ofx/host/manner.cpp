@@ -14,7 +14,7 @@ Manner manner_of(const std::string& name) {
     } else if (name == "mlt") {
         m.application = "MLT";
         m.temporal_flag = false, m.temporal = Temporal::current;
-        m.per_frame_instance = m.status_ignored = true;
+        m.per_frame_instance = m.status_ignored = m.loads_again = true;
         m.asks_identity = m.asks_frames_needed = m.asks_regions = false;
         m.negative_rows = true;
         m.knows_1_5 = false;
@@ -26,7 +26,7 @@ Manner manner_of(const std::string& name) {
         m.depths = {"float"};
         m.knows_1_5 = false;
     } else if (name == "hostdemo") {
-        m.application = "uk.co.thefoundry.OfxHostDemo";
+        m.application = "OFXDemoHost";
         m.tiles = true;
         m.strings_break_later = true;
         m.label_float = true;

@@ -24,6 +24,7 @@ struct Manner {
     bool any_window = false;         // renders a part of the picture
     bool claims_unit_scale = false;  // render scale (1, 1) whatever the pictures' size
     bool per_frame_instance = false, status_ignored = false;
+    bool loads_again = false;  // Load and all that follows it once more for each instance, in whatever thread
     bool asks_identity = true, asks_frames_needed = true, asks_regions = true, has_sequences = true;
     bool multi_thread = true, memory = true, threads_forbidden = false;
     bool message_v1 = true, message_v2 = true, progress = true;

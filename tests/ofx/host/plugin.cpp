@@ -65,22 +65,27 @@ void PlugIn::load() {
     plugin_ = get(0);
     if (plugin_ == nullptr || std::string(plugin_->pluginApi) != ofx::image_effect_api || plugin_->apiVersion != 1)
         throw std::runtime_error(path_ + " is no image effect");
-    plugin_->setHost(&host_);
     Record record;
-    if (act(ofx::action_load, nullptr, nullptr, nullptr, record) != ofx::stat_ok)
-        throw std::runtime_error("Load failed");
-    described_ = std::make_unique<Effect>(setting_, "effect");
-    described_->properties.put(ofx::prop_file_path, {path_});
-    if (act(ofx::action_describe, described_.get(), nullptr, nullptr, record) != ofx::stat_ok)
-        throw std::runtime_error("Describe failed");
-    Properties in("arguments of DescribeInContext");
-    in.put(ofx::prop_context, {std::string(ofx::context_filter)});
-    if (act(ofx::action_describe_in_context, described_.get(), &in, nullptr, record) != ofx::stat_ok)
-        throw std::runtime_error("DescribeInContext failed");
+    described_ = describe(record);
     for (const char* name : {ofx::clip_source, ofx::clip_output})
         if (described_->clips.count(name) == 0) throw std::runtime_error(std::string("no clip ") + name);
     if (described_->properties.texts(ofx::prop_supported_contexts).empty()) violation("supports no context");
     if (described_->properties.texts(ofx::prop_supported_depths).empty()) violation("supports no depth");
+}
+
+std::unique_ptr<Effect> PlugIn::describe(Record& record) {
+    plugin_->setHost(&host_);
+    if (act(ofx::action_load, nullptr, nullptr, nullptr, record) != ofx::stat_ok)
+        throw std::runtime_error("Load failed");
+    auto described = std::make_unique<Effect>(setting_, "effect");
+    described->properties.put(ofx::prop_file_path, {path_});
+    if (act(ofx::action_describe, described.get(), nullptr, nullptr, record) != ofx::stat_ok)
+        throw std::runtime_error("Describe failed");
+    Properties in("arguments of DescribeInContext");
+    in.put(ofx::prop_context, {std::string(ofx::context_filter)});
+    if (act(ofx::action_describe_in_context, described.get(), &in, nullptr, record) != ofx::stat_ok)
+        throw std::runtime_error("DescribeInContext failed");
+    return described;
 }
 
 void PlugIn::unload() {
@@ -102,7 +107,8 @@ ofx::Status PlugIn::act(const char* action, Effect* effect, Properties* in, Prop
 }
 
 std::unique_ptr<Instance> PlugIn::create(Footage& footage, Record& record) {
-    auto instance = std::make_unique<Instance>(*described_, footage);
+    const auto again = setting_.manner.loads_again ? describe(record) : nullptr;
+    auto instance = std::make_unique<Instance>(again ? *again : *described_, footage);
     const ofx::Status status = act(ofx::action_create_instance, instance.get(), nullptr, nullptr, record);
     instance->created = status == ofx::stat_ok || status == ofx::stat_reply_default;
     if (instance->created) preferences(*instance, record);

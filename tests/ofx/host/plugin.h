@@ -47,6 +47,7 @@ public:
     void purge(Record& record);
 
 private:
+    std::unique_ptr<Effect> describe(Record& record);  // from setHost on
     ofx::Status act(const char* action, Effect* effect, Properties* in, Properties* out, Record& record,
                     Frame* frame = nullptr);
     void preferences(Instance& instance, Record& record);

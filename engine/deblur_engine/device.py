@@ -12,7 +12,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-from ..errors import UsageError
+from .errors import UsageError
 
 __all__ = ["CudaDriver", "parse_device", "probe_cuda"]
 
