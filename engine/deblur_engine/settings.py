@@ -110,7 +110,7 @@ class FitSettings:
 
 PRESETS: dict[str, dict[str, float | int]] = {
     "draft": {"minutes": 3.0, "pairs": 24, "steps": 400},
-    "standard": {"minutes": 12.0, "pairs": 48, "steps": 800},
+    "standard": {"minutes": 12.0, "pairs": 96, "steps": 1600},
     "high": {"minutes": 90.0, "pairs": 200, "steps": 20_000},
 }
 """Bounds of each preset: whichever of ``minutes`` and ``steps`` comes first ends the fit."""
