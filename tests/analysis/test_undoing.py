@@ -87,6 +87,15 @@ def test_a_flat_frame_tells_nothing(level: float) -> None:
     assert longest_exposure(flat, field((9.0, 2.0)), "bt709") == math.inf
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("share", [0.01, 1.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_frame_without_numbers_tells_nothing(share: float, value: float) -> None:
+    frame = luma(exposed(evenly(0.5), (12.0, 3.0)))
+    frame[np.random.default_rng(1).random(frame.shape) <= share] = value
+    assert longest_exposure(frame, field((12.0, 3.0)), "bt709") == math.inf
+
+
 def test_a_frame_at_rest_tells_nothing() -> None:
     assert longest_exposure(luma(exposed([0], (0.0, 0.0))), field((0.0, 0.0)), "bt709") == math.inf
 

@@ -63,7 +63,7 @@ def longest_exposure(luma: Array, interval: Array, transfer: str | None, threads
         detail.append(math.sqrt(float(np.mean(np.square(slope[moving])))))
     peaks = [k for k in range(1, len(detail) - 1) if detail[k] >= max(detail[k - 1], detail[k + 1])]
     highest = max((detail[k] for k in peaks), default=0.0)
-    if highest < max(detail) or highest <= (1 + _RISE) * detail[0] + _NOTHING:
+    if not (highest >= max(detail) and highest > (1 + _RISE) * detail[0] + _NOTHING):  # nor where values are no numbers
         return math.inf
     # Twice or half the true length peaks too where things repeat; too long a guess is the lesser claim.
     last = max(k for k in peaks if detail[k] >= _AS_HIGH * highest)
