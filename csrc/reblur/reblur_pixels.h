@@ -2,6 +2,7 @@
 // Pixels in memory, of any type and layout, to and from blocks of four floats a pixel. Part of reblur_cpu.cpp.
 #pragma once
 
+#include "lines.h"
 #include "reblur_loops.h"
 #include "simd.h"
 
@@ -72,12 +73,7 @@ DEBLUR_FN void fetch(const Half* from, int64_t sc, int64_t sw, int channels, int
         return;
     }
     for (int c = 0; c < channels; ++c) {
-        float* plane = floats + c * kBlock;
-        if (sw == 1) {
-            to_floats(from + c * sc, plane, count);
-        } else {
-            for (int i = 0; i < count; ++i) plane[i] = to_float(from[c * sc + i * sw]);
-        }
+        read_line(from + c * sc, sw, count, floats + c * kBlock);
     }
     fetch_floats(floats, kBlock, 1, channels, count, to);
 }
@@ -114,35 +110,38 @@ DEBLUR_FN void put(const float* from, int channels, int count, Half* to, int64_t
     }
 }
 
-template <class T>
-DEBLUR_FN void fetch_from(const Picture<const void>& image, const Piece& p, int64_t y, int64_t x, int count,
-                          float* to) {
-    const auto from = typed<const T>(image);
-    fetch(&at(from, p.crop.picture, p.c0, y, x), from.sc, from.sw, p.channels, count, to);
-}
-
-DEBLUR_FN void fetch(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, float* to) {
+// Calls work(data, sc, sw) with where pixel (y, x) of the piece's picture lies, by the type that it is stored as.
+template <class Work>
+DEBLUR_FN void in_image(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, const Work& work) {
+    const auto& image = t.image;
+    const int64_t offset = p.crop.picture * image.sn + p.c0 * image.sc + y * image.sh + x * image.sw;
     if (t.sample == Sample::f16) {
-        fetch_from<Half>(t.image, p, y, x, count, to);
+        work(static_cast<const Half*>(image.data) + offset, image.sc, image.sw);
     } else {
-        fetch_from<float>(t.image, p, y, x, count, to);
+        work(static_cast<const float*>(image.data) + offset, image.sc, image.sw);
     }
 }
 
-template <class T>
-DEBLUR_FN void put_to(const Picture<void>& picture, const Piece& p, int64_t y, int64_t x, int count,
-                      const float* from) {
-    const auto to = unturned(typed<T>(picture), p.index, p.crop.way);
-    put(from, p.channels, count, &at(to, 0, p.c0, y, x), to.sc, to.sw);
+// The same of a pixel of the crop in a picture that is written, `out` or `sharp`.
+template <class Work>
+DEBLUR_FN void in_crop(const ReblurTask& t, const Picture<void>& picture, const Piece& p, int64_t y, int64_t x,
+                       const Work& work) {
+    if (t.out_sample == Sample::f16) {
+        const auto to = unturned(typed<Half>(picture), p.index, p.crop.way);
+        work(&at(to, 0, p.c0, y, x), to.sc, to.sw);
+    } else {
+        const auto to = unturned(typed<float>(picture), p.index, p.crop.way);
+        work(&at(to, 0, p.c0, y, x), to.sc, to.sw);
+    }
+}
+
+DEBLUR_FN void fetch(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int count, float* to) {
+    in_image(t, p, y, x, [&](auto* from, int64_t sc, int64_t sw) { fetch(from, sc, sw, p.channels, count, to); });
 }
 
 DEBLUR_FN void put(const ReblurTask& t, const Picture<void>& to, const Piece& p, int64_t y, int64_t x, int count,
                    const float* from) {
-    if (t.out_sample == Sample::f16) {
-        put_to<Half>(to, p, y, x, count, from);
-    } else {
-        put_to<float>(to, p, y, x, count, from);
-    }
+    in_crop(t, to, p, y, x, [&](auto* at, int64_t sc, int64_t sw) { put(from, p.channels, count, at, sc, sw); });
 }
 
 }  // namespace

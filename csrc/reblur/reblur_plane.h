@@ -9,22 +9,6 @@
 namespace deblur {
 namespace {
 
-DEBLUR_FN void fetch_plane(const float* from, int64_t sw, int64_t count, float* to) {
-    if (sw == 1) {
-        std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
-    } else {
-        for (int64_t i = 0; i < count; ++i) to[i] = from[i * sw];
-    }
-}
-
-DEBLUR_FN void fetch_plane(const Half* from, int64_t sw, int64_t count, float* to) {
-    if (sw == 1) {
-        to_floats(from, to, count);
-    } else {
-        for (int64_t i = 0; i < count; ++i) to[i] = to_float(from[i * sw]);
-    }
-}
-
 DEBLUR_FN void put_plane(const float* from, int64_t count, float* to, int64_t sw) {
     if (sw == 1) {
         std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
@@ -39,35 +23,13 @@ DEBLUR_FN void put_plane(const float* from, int64_t count, Half* to, int64_t sw)
     for (int64_t i = 0; i < count; ++i) to[i * sw] = halfs[i];
 }
 
-template <class T>
-DEBLUR_FN void fetch_plane_as(const Picture<const void>& image, const Piece& p, int64_t y, int64_t x, int64_t count,
-                              float* to) {
-    const auto from = typed<const T>(image);
-    fetch_plane(&at(from, p.crop.picture, p.c0, y, x), from.sw, count, to);
-}
-
 DEBLUR_FN void fetch_plane(const ReblurTask& t, const Piece& p, int64_t y, int64_t x, int64_t count, float* to) {
-    if (t.sample == Sample::f16) {
-        fetch_plane_as<Half>(t.image, p, y, x, count, to);
-    } else {
-        fetch_plane_as<float>(t.image, p, y, x, count, to);
-    }
-}
-
-template <class T>
-DEBLUR_FN void put_plane_as(const Picture<void>& picture, const Piece& p, int64_t y, int64_t x, int64_t count,
-                            const float* from) {
-    const auto to = unturned(typed<T>(picture), p.index, p.crop.way);
-    put_plane(from, count, &at(to, 0, p.c0, y, x), to.sw);
+    in_image(t, p, y, x, [&](auto* from, int64_t, int64_t sw) { read_line(from, sw, count, to); });
 }
 
 DEBLUR_FN void put_plane(const ReblurTask& t, const Picture<void>& to, const Piece& p, int64_t y, int64_t x,
                          int64_t count, const float* from) {
-    if (t.out_sample == Sample::f16) {
-        put_plane_as<Half>(to, p, y, x, count, from);
-    } else {
-        put_plane_as<float>(to, p, y, x, count, from);
-    }
+    in_crop(t, to, p, y, x, [&](auto* at, int64_t, int64_t sw) { put_plane(from, count, at, sw); });
 }
 
 // A line of the part in linear light, and behind it one value more, for the last pixel's right neighbour.

@@ -2,7 +2,7 @@
 // Lines of pictures and flows in memory, of any type and layout, to and from blocks of floats. Part of warp_cpu.cpp.
 #pragma once
 
-#include "half.h"
+#include "lines.h"
 #include "warp_loops.h"
 
 namespace deblur {
@@ -13,22 +13,6 @@ constexpr int kBlock = 64;  // pixels whose taps are worked out together: a loop
 struct Field {
     alignas(64) float dx[kBlock], dy[kBlock];
 };
-
-template <class T>
-void read_line(const T* from, int64_t step, int count, float* to) {
-    if constexpr (sizeof(T) == 2) {
-        if (step == 1) return to_floats(from, to, count);
-    }
-    if (step == 1) {
-        for (int i = 0; i < count; ++i) to[i] = value_of(from[i]);
-    } else if (step == 2) {
-        for (int i = 0; i < count; ++i) to[i] = value_of(from[2 * i]);
-    } else if (step == 3) {
-        for (int i = 0; i < count; ++i) to[i] = value_of(from[3 * i]);
-    } else {
-        for (int i = 0; i < count; ++i) to[i] = value_of(from[i * step]);
-    }
-}
 
 // `count` pixels of one channel, of float32 or float16.
 void read_line(const Picture<const void>& p, Sample sample, int64_t n, int64_t c, int64_t y, int64_t x, int count,

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .exposure import motion_by_homography
-from .flow import compose, dense_flow, eight_bit, homography_flow, reduced, resize_flow
+from .flow import compose, dense_flow, eight_bit, homography_flow, moving, reduced, resize_flow
 from .record import Analysis
 from .undoing import estimated_change, longest_exposure
 
@@ -35,7 +35,6 @@ _NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is r
 _CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
 _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 14).tolist())  # fractions tried
-_MOVES = (1.0, 0.25)  # working pixels an interval from which a place moves, or of what nearly all stays below
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here a hand's shake, from there no motion
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
@@ -229,14 +228,13 @@ class Aligner:
         An alignment bends the flow until it fits the fraction that it was made with, so more than one is tried.
         """
         # What stands still is blurred alike by any fraction, and would drown what is not.
-        speed = np.hypot(interval[..., 0], interval[..., 1])
-        moving = speed >= min(max(_MOVES[0], _MOVES[1] * np.percentile(speed, 97)), speed.max())
+        there = moving(np.hypot(interval[..., 0], interval[..., 1]))
         detail = np.square(frame - _slow(frame))
         longest = cache(lambda: longest_exposure(frame, interval, self.transfer, self.threads))
 
         def judged(fraction: float, start: Array | None = None) -> tuple[float, float, _Aligned]:
             aligned = self._one(i, j, frame, sharp, interval * np.float32(fraction), even, start)
-            trusted = moving & (aligned.residual <= np.median(aligned.residual[moving]))
+            trusted = there & (aligned.residual <= np.median(aligned.residual[there]))
 
             def left(other: float) -> float:
                 off, _ = self._unexplained(aligned.warped, interval * np.float32(other), frame)

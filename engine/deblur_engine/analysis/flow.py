@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from .. import ops
 
-__all__ = ["compose", "dense_flow", "eight_bit", "homography_flow", "homography_of", "reduced", "resize_flow"]
+__all__ = ["compose", "dense_flow", "eight_bit", "homography_flow", "homography_of", "moving", "reduced", "resize_flow"]
 
 Array = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
+_MOVES = (1.0, 0.25)  # pixels from which a place moves, or of what nearly all stays below
 _MIN_SIDE = 32  # DIS needs a few of its 8-pixel patches in each direction
 
 
@@ -47,6 +48,11 @@ def resize_flow(flow: Array, size: tuple[int, int]) -> Array:
     scaled = cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR)
     scaled *= np.array([size[0] / width, size[1] / height], np.float32)
     return scaled
+
+
+def moving(length: Array) -> npt.NDArray[np.bool_]:
+    """Where something moves, by the lengths of its vectors, [H, W] in pixels; at least where it moves most."""
+    return length >= min(max(_MOVES[0], _MOVES[1] * np.percentile(length, 97)), length.max())
 
 
 def dense_flow(

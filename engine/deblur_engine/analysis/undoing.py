@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .flow import moving
 
 __all__ = ["estimated_change", "longest_exposure"]
 
@@ -52,7 +53,7 @@ def longest_exposure(luma: Array, interval: Array, transfer: str | None, threads
     into several copies (a strobe, or frames averaged) there is mostly no peak, or one that leaves more as it is.
     """
     length = np.hypot(interval[..., 0], interval[..., 1])
-    moving = length >= min(max(1.0, 0.25 * np.percentile(length, 97)), length.max())
+    there = moving(length)
     along = interval / np.maximum(length, np.float32(1e-3))[..., None]
     luma = np.maximum(luma, _LEAST)
     detail = []
@@ -60,7 +61,7 @@ def longest_exposure(luma: Array, interval: Array, transfer: str | None, threads
         undone = _undone(luma, interval * np.float32(fraction), transfer, threads, _TRIED_STEPS)
         slope = cv2.Sobel(undone, cv2.CV_32F, 1, 0, ksize=1) * along[..., 0]
         slope += cv2.Sobel(undone, cv2.CV_32F, 0, 1, ksize=1) * along[..., 1]
-        detail.append(math.sqrt(float(np.mean(np.square(slope[moving])))))
+        detail.append(math.sqrt(float(np.mean(np.square(slope[there])))))
     peaks = [k for k in range(1, len(detail) - 1) if detail[k] >= max(detail[k - 1], detail[k + 1])]
     highest = max((detail[k] for k in peaks), default=0.0)
     if not (highest >= max(detail) and highest > (1 + _RISE) * detail[0] + _NOTHING):  # nor where values are no numbers
