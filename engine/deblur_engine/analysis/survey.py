@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +15,7 @@ from ..errors import BadInput
 from ..media import Clip
 from ..task import Task
 from .exposure import exposures
-from .flow import dense_flow, eight_bit, homography_of, reduced, resize_flow
+from .flow import dense_flow, eight_bit, homography_flow, homography_of, reduced, resize_flow
 from .record import Analysis
 from .scenes import CutFinder
 
@@ -22,9 +24,11 @@ __all__ = ["analyse", "small_size"]
 _SMALL_SIDE = 480  # longest side of the pictures that flow is computed on
 _TILE = 16  # pixels, of the sharpness maps
 _FLAT = 2e-5  # Laplacian energy below which a tile holds noise only, in 0..1 units squared
-_DROP_LIMITS = (0.4, 1.0)  # log energy; codec noise alone moves sharp frames by up to 0.8, blur by 0.5 and up
-_DROP_SPREAD = 0.06  # width of the kernel that the frames' drops are counted with
-_VALLEY = 0.85  # frames, of the density's unit, in 30 that may lie in a valley
+_DROP_LIMITS = (0.2, 1.0)  # log energy; codec noise alone moves sharp frames by up to 0.8, blur by 0.3 and up
+_LEVEL = 0.05  # log energy: added before the root by which small differences between drops count for more
+_CHANGES = (0.008, 0.028)  # luma, 0..1, that a tile changes by: up to here noise, from here something that moves
+_SMOOTH = 1.0  # sigma in pixels of the small pictures: what is smaller is noise
+_SOMETHING = 1e-4  # summed Laplacian energy that is next to nothing
 _DRIFT = 0.03  # log energy a frame that summed-up sharpness may be off by
 _BLURRY_PIXELS = 1.2  # a frame must be blurred by this much to be treated ...
 _BLURRY_SHARE = 0.1  # ... and for this share of its motion: less says that something else made it look less sharp
@@ -74,10 +78,13 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
             cut = cuts.begins_scene(small, before.small, back)
             if not cut:
                 forth = dense_flow(before.small, small)
+                camera = homography_of(forth)
                 # Reading a map between its tiles levels it, which makes the other frame look sharper; half the
                 # difference of both directions is free of that, where it would add up from frame to frame.
                 ratio = (_log_ratio(energy, before.energy, back) - _log_ratio(before.energy, energy, forth)) / 2
-                homography = _full_size(homography_of(forth), scale)
+                # What follows the flow is blind to what is too fast for it, what follows the camera to the camera.
+                ratio = (ratio + _log_ratio_of_what_moves(_Seen(small, energy), before, camera)) / 2
+                homography = _full_size(camera, scale)
                 speed = _typical_speed(forth, scale)
         else:
             cuts.begins_scene(small, None, None)
@@ -140,6 +147,23 @@ def _log_ratio(
     return _weighted_median(ratio, np.sqrt(now * then + 1e-12) * (_motion_weight(per_tile * _TILE)[textured] + 1e-3))
 
 
+def _log_ratio_of_what_moves(now: _Seen, before: _Seen, camera: npt.NDArray[np.float64]) -> float:
+    """``_log_ratio`` where the picture changes by more than the camera's motion (homography from the frame before).
+
+    Things that cross a still scene, several of their own lengths in an interval, leave no flow to follow. But the places
+    where they were and where they are now change, and the detail there, taken together, is the same if they are as sharp.
+    """
+    rows, columns = now.energy.shape
+    height, width = now.small.shape
+    back = homography_flow(np.linalg.inv(camera), height, width)
+    aligned = ops.warp(before.small.astype(np.float32), back)
+    off = np.abs(cv2.GaussianBlur(now.small - aligned, (0, 0), _SMOOTH)) / np.float32(255)
+    moves = np.clip((reduced(off, (columns, rows)) - _CHANGES[0]) / (_CHANGES[1] - _CHANGES[0]), 0, 1)
+    followed = ops.warp(before.energy, resize_flow(back, (columns, rows)))
+    there, then = float((now.energy * moves).sum()), float((followed * moves).sum())
+    return math.log((there + _SOMETHING) / (then + _SOMETHING))
+
+
 def _motion_weight(flow: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """How much each place says about motion blur, 0..1: what stands still is not blurred by motion, however it looks.
 
@@ -177,17 +201,19 @@ def _drops(sharpness: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> 
 
 
 def _drop_limit(drop: npt.NDArray[np.float32]) -> float:
-    """The drop that parts sharp frames from blurry ones: the first valley of their density within what is plausible.
+    """The drop that parts sharp frames from blurry ones: the plausible one that leaves two groups most unlike.
 
-    Where there is none, where fewest frames lie.
+    Otsu's criterion (IEEE Trans. SMC 9, 1979), on the root of the drops: blurry ones are spread the wider.
     """
-    candidates = np.linspace(*_DROP_LIMITS, 61)
-    density = np.exp(-np.square((candidates[:, None] - drop[None, :]) / _DROP_SPREAD) / 2).sum(axis=1)
-    # A short clip's valleys are empty; a long one's are only low.
-    low = density <= max(float(density.min()) + 1e-3, _VALLEY, _VALLEY * len(drop) / 30)
-    first = int(np.argmax(low))
-    last = first + int(np.argmin(np.append(low[first:], False)))
-    return float(candidates[first:last].mean())
+    values = np.sqrt(drop + _LEVEL)
+    candidates = np.linspace(*_DROP_LIMITS, 81)
+    apart = np.zeros(len(candidates))
+    for k, limit in enumerate(candidates):
+        blurry = drop >= limit
+        if blurry.any() and not blurry.all():
+            apart[k] = blurry.mean() * (1 - blurry.mean()) * (values[blurry].mean() - values[~blurry].mean()) ** 2
+    # Between two drops all limits are alike; the middle of the best ones errs least.
+    return float(candidates[apart >= 0.999 * apart.max()].mean())
 
 
 def _speed_at_frames(speeds: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
