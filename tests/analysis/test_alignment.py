@@ -162,6 +162,25 @@ def test_a_reference_of_something_else_is_not_believed(
     assert psnr(blend(frame, garbage), truth) > psnr(frame, truth) - 0.1
 
 
+def test_erratic_motion_is_believed_only_if_it_explains_the_blur(analysis: Analysis, two_scenes: Panned) -> None:
+    aligner = Aligner(analysis)
+    i = int(np.flatnonzero(two_scenes.blurry)[0])
+    pictures = pictures_of(two_scenes, aligner.needs(i))
+    interval, _ = aligner.interval(i, pictures)
+    references = {j: pictures[j] for j in analysis.references_for(i)}
+
+    def believed(motion: Array, erratic: float) -> float:
+        bend = np.zeros_like(motion)
+        bend[:, : bend.shape[1] // 2] = erratic * motion[:, : bend.shape[1] // 2]  # not all of it: no shake
+        exposure = float(two_scenes.exposures[i])
+        found = aligner.fuse(i, pictures[i], motion, references, exposure, bend)
+        return float(found.believed[16:-16, 16 : found.believed.shape[1] // 2 - 16].mean())
+
+    turned = np.ascontiguousarray(interval[..., ::-1] * np.array([-1, 1], np.float32))
+    assert believed(interval, 3.0) > 0.5 * believed(interval, 0.0)
+    assert believed(turned, 3.0) < 0.05
+
+
 def test_where_something_is_in_the_way_the_reference_is_not_believed(
     found: dict[int, Alignment], analysis: Analysis, two_scenes: Panned
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from deblur_engine.analysis import Analysis, analyse, survey
 from deblur_engine.errors import BadInput, Cancelled
 from deblur_engine.task import Event, Task
-from panned import FIRST, SECOND, SIZE, Panned, PictureClip, Scene
+from panned import FIRST, SECOND, SIZE, Panned, PictureClip, Scene, code, from_linear, texture, to_linear
 
 
 def off_path(analysis: Analysis, scene: Scene, first: int, i: int, j: int) -> float:
@@ -43,6 +43,37 @@ def test_sharpness_does_not_drift_along_a_sharp_pan(speed: tuple[float, float]) 
     analysis = analyse(Panned([Scene([0] * 14, speed=speed, roll=0, zoom=0, start=start)], (256, 192)).clip())
     assert np.ptp(analysis.sharpness) < 0.25
     assert analysis.sharp.all() and not analysis.blurry.any()
+
+
+def test_blur_of_what_crosses_a_still_scene_too_fast_for_flow() -> None:
+    """A thing that moves by its own size and more: wherever flow says that it came from, something else was there."""
+    scene, thing = texture(3, 320, 192), texture(4)[:40, :48]
+    exposures = (0.0, 0.0, 0.6, 0.0, 0.6, 0.6, 0.0, 0.0)
+
+    def look(time: float) -> np.ndarray:
+        shifted = np.float32([[1, 0, 20 + 52 * (time % 5)], [0, 1, 40 + 60 * (time // 5)]])
+        covered = cv2.warpAffine(np.ones(thing.shape[:2], np.float32), shifted, (320, 192))[..., None]
+        return covered * cv2.warpAffine(thing, shifted, (320, 192)) + (1 - covered) * scene
+
+    def recorded(time: int, exposure: float) -> np.ndarray:
+        # Within the row of its time: a jump to the next row is no motion.
+        moments = np.clip(time + exposure * ((np.arange(24) + 0.5) / 24 - 0.5), time // 5 * 5, time // 5 * 5 + 4.4)
+        return code(from_linear(np.mean([to_linear(look(float(t))) for t in moments], axis=0)))
+
+    pictures = np.stack([recorded(time, exposure) for time, exposure in enumerate(exposures)])
+    found = analyse(PictureClip(pictures))
+    assert found.sharp.tolist() == [exposure == 0 for exposure in exposures], found.drop
+
+
+def test_each_scene_is_parted_by_what_blur_takes_from_it() -> None:
+    """Where only a small thing moves, blur takes little from the whole; sharpness of a sharp pan varies as much."""
+    pan = [0.0, 0.1, 0.3, 0.38, 1.3, 1.5, 1.7, 1.9]
+    small = [0.0, 0.04, 0.02, 0.41, 0.44, 0.05]
+    sharp = [0.0, 0.1, 0.15, 0.05]
+    drop = np.array(pan + small + sharp, np.float32)
+    scene = np.repeat(np.arange(3, dtype=np.int32), (len(pan), len(small), len(sharp)))
+    blurry = drop >= survey._drop_limits(drop, scene)
+    assert blurry.tolist() == [False] * 4 + [True] * 4 + [False] * 3 + [True] * 2 + [False] * 5
 
 
 def test_speed_is_that_of_the_camera(analysis: Analysis) -> None:

@@ -71,7 +71,8 @@ class ByLength(torch.nn.Module):
 
 
 def factors(pairs: list[Pair], share: float) -> dict[float, float]:
-    return dict(HeldOut(pairs).trust(Oracle(pairs, share), CPU))  # type: ignore[arg-type]
+    alone, _ = HeldOut(pairs).trust(Oracle(pairs, share), CPU)  # type: ignore[arg-type]
+    return dict(alone)
 
 
 def test_a_perfect_network_is_trusted_but_for_prudence() -> None:
@@ -99,7 +100,7 @@ def test_trust_is_counted_by_blur_length() -> None:
     judged = HeldOut([short, long])
     good, bad = Oracle([short], 1.0), Oracle([long], -1.0)
 
-    found = dict(judged.trust(ByLength(good, bad), CPU))  # type: ignore[arg-type]
+    found = dict(judged.trust(ByLength(good, bad), CPU)[0])  # type: ignore[arg-type]
     # Both lengths together say nothing either way, and count an eighth of what each does.
     assert found[0] == found[1] == pytest.approx(0.9 / 1.25, abs=1e-3) and found[16] == found[32] == 0
     assert 0 < found[8] < found[4] < found[2] < found[1]  # lengths that were not seen lie between
@@ -113,8 +114,29 @@ def test_a_few_pixels_say_little_of_their_length(pixels: int, low: float, high: 
     seldom = replace(long, weight=weight)
     good, bad = Oracle([short], 1.0), Oracle([long], -1.0)
 
-    found = dict(HeldOut([short, seldom]).trust(ByLength(good, bad), CPU))  # type: ignore[arg-type]
+    found = dict(HeldOut([short, seldom]).trust(ByLength(good, bad), CPU)[0])  # type: ignore[arg-type]
     assert low <= found[16] <= high and found[4] > 0.7
+
+
+def test_trust_where_the_reference_is_believed_is_of_its_own() -> None:
+    """A network that makes good use of references, and harms where it has none."""
+    one, other = pair(0, 4), pair(1, 4)
+    with_reference = replace(one, confidence=np.ones_like(one.confidence))
+    judged = HeldOut([with_reference, replace(other, confidence=np.zeros_like(other.confidence))])
+    good, bad = Oracle([one], 1.0), Oracle([other], -1.0)
+
+    class ByReference(torch.nn.Module):
+        def forward(self, frame: Tensor, *guides: Tensor) -> Tensor:
+            return (good if float(guides[2].max()) > 0 else bad)(frame)
+
+    alone, believing = judged.trust(ByReference(), CPU)
+    assert max(factor for _, factor in alone) == 0 and min(factor for _, factor in believing) > 0.8
+
+
+def test_a_fit_without_references_has_one_trust() -> None:
+    pairs = [replace(p, confidence=np.zeros_like(p.confidence)) for p in (pair(0, 4), pair(1, 16))]
+    alone, believing = HeldOut(pairs).trust(Oracle(pairs, 2.0), CPU)  # type: ignore[arg-type]
+    assert alone == believing and alone[0][1] == pytest.approx(0.45, abs=1e-3)
 
 
 def test_pixels_that_rendering_leaves_alone_do_not_count() -> None:

@@ -80,6 +80,16 @@ def test_trust_shrinks_the_weight_by_blur_length(artifact: Artifact, session: Se
     np.testing.assert_allclose(given, (base + full) / 2, atol=1e-6)
 
 
+def test_trust_depends_on_how_far_the_reference_is_believed(artifact: Artifact, session: Session) -> None:
+    base, found = picture(4), alignment(4)
+    full = _renderer(artifact, session).restore(base, found)
+    wary = replace(artifact, metadata=replace(artifact.metadata, trust=((0.0, 0.2),), trust_believed=((0.0, 0.8),)))
+    given = _renderer(wary, session).restore(base, found)
+    share = 0.2 + 0.6 * found.confidence[..., :1]
+    assert np.ptp(found.confidence[..., 0]) > 0.2
+    np.testing.assert_allclose(given, base + share * (full - base), atol=1e-6)
+
+
 @pytest.mark.parametrize(("tile", "overlap"), [(128, 16), (160, 32), (208, 8), (64, 0)])
 def test_tiles_leave_no_seams(artifact: Artifact, session: Session, tile: int, overlap: int) -> None:
     base, found = picture(1, 301, 267), alignment(1, 301, 267)

@@ -37,6 +37,7 @@ _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left al
 _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 14).tolist())  # fractions tried
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here a hand's shake, from there no motion
+_PROVEN = (0.1, 0.2)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.02  # times the least residual
@@ -174,8 +175,10 @@ class Aligner:
         if not found:
             nothing = np.zeros((height, width, 2), np.float32)
             return Alignment(estimate, np.zeros_like(picture), nothing, motion, weight, (), exposure)
-        shares, believed = _shares(list(found.values()))
+        shares, believed, proven = _shares(list(found.values()))
+        believable = np.maximum(believable, proven)
         believed *= believable
+        weight = treated(motion) * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
         if bend is not None:
             # The blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
             # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
@@ -207,7 +210,7 @@ class Aligner:
         ]
         if not sides:
             return resize_flow(motion_by_homography(self.analysis, i), self.size), None
-        motion = cv2.GaussianBlur(np.mean(sides, axis=0, dtype=np.float32), (0, 0), 3.0)
+        motion = cv2.GaussianBlur(np.mean(sides, axis=0, dtype=np.float32), (0, 0), 1.0)
         if len(sides) < 2:
             return motion, None
         return motion, cv2.GaussianBlur(sides[1] - sides[0], (0, 0), 8.0)
@@ -404,12 +407,13 @@ def _best_of(flows: list[Array], off: list[Array]) -> Array:
     return result
 
 
-def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array]:
-    """Each reference's share of every pixel (they add up to 1) and the confidence in the whole.
+def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array, Array]:
+    """Each reference's share of every pixel (they add up to 1), the confidence in the whole, and how far it is proven.
 
     The best by residual takes nearly all: references that are off by a fraction of a pixel each would blur one
     another. The confidence is that of a Wiener filter: what the reference would change is signal plus error, what
-    reblurring leaves unexplained is a measure of the error.
+    reblurring leaves unexplained is a measure of the error. Where next to nothing is left of a large change, reference
+    and motion prove each other: no motion that was made up comes to that.
     """
     residual = np.stack([a.residual for a in aligned])
     least = residual.min(axis=0)
@@ -419,4 +423,6 @@ def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array]:
     change = (shares * np.stack([a.change for a in aligned])).sum(axis=0)
     error = np.square(_CAUTION * np.maximum(left, 0.5 * _NOISE))
     confidence = np.clip(1 - error / (np.square(change) + 1e-9), 0, 1)
-    return [np.ascontiguousarray(share, np.float32) for share in shares], confidence.astype(np.float32)
+    proven = _falling(np.square(left / (change + np.float32(1e-5))), _PROVEN).astype(np.float32)
+    shares_out = [np.ascontiguousarray(share, np.float32) for share in shares]
+    return shares_out, confidence.astype(np.float32), cv2.GaussianBlur(proven, (0, 0), 2.0)

@@ -25,6 +25,7 @@ _SMALL_SIDE = 480  # longest side of the pictures that flow is computed on
 _TILE = 16  # pixels, of the sharpness maps
 _FLAT = 2e-5  # Laplacian energy below which a tile holds noise only, in 0..1 units squared
 _DROP_LIMITS = (0.2, 1.0)  # log energy; codec noise alone moves sharp frames by up to 0.8, blur by 0.3 and up
+_OWN_SCENE = 4.0  # how much a scene's own drops count beside all scenes', for one that is all of the clip
 _LEVEL = 0.05  # log energy: added before the root by which small differences between drops count for more
 _CHANGES = (0.008, 0.028)  # luma, 0..1, that a tile changes by: up to here noise, from here something that moves
 _SMOOTH = 1.0  # sigma in pixels of the small pictures: what is smaller is noise
@@ -83,7 +84,9 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
                 # difference of both directions is free of that, where it would add up from frame to frame.
                 ratio = (_log_ratio(energy, before.energy, back) - _log_ratio(before.energy, energy, forth)) / 2
                 # What follows the flow is blind to what is too fast for it, what follows the camera to the camera.
-                ratio = (ratio + _log_ratio_of_what_moves(_Seen(small, energy), before, camera)) / 2
+                now, inverse = _Seen(small, energy), np.linalg.inv(camera)
+                crossing = _log_ratio_of_what_moves(now, before, inverse) - _log_ratio_of_what_moves(before, now, camera)
+                ratio = (ratio + crossing / 2) / 2
                 homography = _full_size(camera, scale)
                 speed = _typical_speed(forth, scale)
         else:
@@ -102,7 +105,7 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
     drop = _drops(sharpness, scenes)
     speed_at = _speed_at_frames(np.array(speeds, np.float32), scenes)
     homographies = np.stack([*between[1:], np.eye(3)])
-    sharp = drop < _drop_limit(drop)
+    sharp = drop < _drop_limits(drop, scenes)
     analysis = Analysis(
         width=width,
         height=height,
@@ -147,21 +150,21 @@ def _log_ratio(
     return _weighted_median(ratio, np.sqrt(now * then + 1e-12) * (_motion_weight(per_tile * _TILE)[textured] + 1e-3))
 
 
-def _log_ratio_of_what_moves(now: _Seen, before: _Seen, camera: npt.NDArray[np.float64]) -> float:
-    """``_log_ratio`` where the picture changes by more than the camera's motion (homography from the frame before).
+def _log_ratio_of_what_moves(here: _Seen, there: _Seen, camera: npt.NDArray[np.float64]) -> float:
+    """``_log_ratio`` where a picture changes by more than the camera's motion (homography from ``here`` to ``there``).
 
     Things that cross a still scene, several of their own lengths in an interval, leave no flow to follow. But the places
     where they were and where they are now change, and the detail there, taken together, is the same if they are as sharp.
     """
-    rows, columns = now.energy.shape
-    height, width = now.small.shape
-    back = homography_flow(np.linalg.inv(camera), height, width)
-    aligned = ops.warp(before.small.astype(np.float32), back)
-    off = np.abs(cv2.GaussianBlur(now.small - aligned, (0, 0), _SMOOTH)) / np.float32(255)
+    rows, columns = here.energy.shape
+    height, width = here.small.shape
+    flow = homography_flow(camera, height, width)
+    aligned, inside = ops.warp(there.small.astype(np.float32), flow, return_mask=True)
+    off = np.abs(cv2.GaussianBlur(here.small - aligned, (0, 0), _SMOOTH)) / np.float32(255)
     moves = np.clip((reduced(off, (columns, rows)) - _CHANGES[0]) / (_CHANGES[1] - _CHANGES[0]), 0, 1)
-    followed = ops.warp(before.energy, resize_flow(back, (columns, rows)))
-    there, then = float((now.energy * moves).sum()), float((followed * moves).sum())
-    return math.log((there + _SOMETHING) / (then + _SOMETHING))
+    moves[reduced(inside, (columns, rows)) < 0.9] = 0  # what comes into the picture was nowhere before
+    followed = ops.warp(there.energy, resize_flow(flow, (columns, rows)))
+    return math.log((float((here.energy * moves).sum()) + _SOMETHING) / (float((followed * moves).sum()) + _SOMETHING))
 
 
 def _motion_weight(flow: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -200,20 +203,35 @@ def _drops(sharpness: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> 
     return drops
 
 
-def _drop_limit(drop: npt.NDArray[np.float32]) -> float:
-    """The drop that parts sharp frames from blurry ones: the plausible one that leaves two groups most unlike.
+def _drop_limits(drop: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """The drop that parts sharp frames from blurry ones, for each frame: the one that leaves two groups most unlike.
 
-    Otsu's criterion (IEEE Trans. SMC 9, 1979), on the root of the drops: blurry ones are spread the wider.
+    In some scenes all moves and blur takes much of the detail, in others a small thing does. So each scene's frames are
+    looked at, and all of the clip's beside them, without which those of a scene that has no blur would be parted too.
+    """
+    candidates = np.linspace(*_DROP_LIMITS, 81)
+    every = _unlike(drop, candidates)
+    limits = np.empty(len(drop), np.float32)
+    for number in np.unique(scene):
+        own = scene == number
+        unlike = every + _OWN_SCENE * math.sqrt(own.mean()) * _unlike(drop[own], candidates)
+        # Between two drops all limits are alike; the middle of the best ones errs least.
+        limits[own] = candidates[unlike >= 0.999 * unlike.max()].mean()
+    return limits
+
+
+def _unlike(drop: npt.NDArray[np.float32], limits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How unlike the frames are that each of ``limits`` parts: Otsu's criterion (IEEE Trans. SMC 9, 1979).
+
+    On the root of the drops, since those of blurry frames are spread the wider.
     """
     values = np.sqrt(drop + _LEVEL)
-    candidates = np.linspace(*_DROP_LIMITS, 81)
-    apart = np.zeros(len(candidates))
-    for k, limit in enumerate(candidates):
+    unlike = np.zeros(len(limits))
+    for k, limit in enumerate(limits):
         blurry = drop >= limit
         if blurry.any() and not blurry.all():
-            apart[k] = blurry.mean() * (1 - blurry.mean()) * (values[blurry].mean() - values[~blurry].mean()) ** 2
-    # Between two drops all limits are alike; the middle of the best ones errs least.
-    return float(candidates[apart >= 0.999 * apart.max()].mean())
+            unlike[k] = blurry.mean() * (1 - blurry.mean()) * (values[blurry].mean() - values[~blurry].mean()) ** 2
+    return unlike
 
 
 def _speed_at_frames(speeds: npt.NDArray[np.float32], scene: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:

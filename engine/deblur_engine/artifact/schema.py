@@ -80,6 +80,7 @@ class ModelMetadata:
     reference_frames: tuple[tuple[int, float], ...] = ()  # (frame index, seconds from the clip's start)
     held_out: dict[str, Any] = field(default_factory=dict)  # figures measured on held-out sharp patches
     trust: tuple[tuple[float, float], ...] = ((0.0, 1.0),)  # (blur length in pixels, factor 0..1 on the weight)
+    trust_believed: tuple[tuple[float, float], ...] = ()  # the same where the reference is believed; () for no difference
     engine_version: str = ""  # filled in on export
     schema_version: int = SCHEMA_VERSION
     context: int = 32  # pixels beyond which a pixel's surroundings no longer matter; measured on export
@@ -126,7 +127,7 @@ class ModelMetadata:
         for name in ("clip", "clip_fingerprint", "width", "height"):
             if name not in values:
                 raise ModelError(f"the model's metadata lacks {name!r}")
-        for name in ("reference_frames", "trust"):
+        for name in ("reference_frames", "trust", "trust_believed"):
             if name in values:
                 values[name] = _pairs(name, values[name])
         if values.get("fixed_size") is not None:
@@ -169,11 +170,15 @@ class ModelMetadata:
         for frame in self.reference_frames:
             if not (_is_int(frame[0]) and frame[0] >= 0 and _is_number(frame[1])):
                 raise ModelError(f"the model's reference_frames hold {frame!r:.60}, which is no frame and time")
-        lengths = [length for length, _ in self.trust]
-        if not self.trust or not all(_is_number(x) for row in self.trust for x in row) or lengths != sorted(lengths):
-            raise ModelError("the model's trust is not a table of [blur length, factor], by rising blur length")
-        if not all(length >= 0 and 0 <= factor <= 1 for length, factor in self.trust):
-            raise ModelError("the model's trust holds a negative blur length or a factor outside 0..1")
+        if not self.trust:
+            raise ModelError("the model's trust is empty")
+        for name in ("trust", "trust_believed"):
+            table = getattr(self, name)
+            lengths = [length for length, _ in table]
+            if not all(_is_number(x) for row in table for x in row) or lengths != sorted(lengths):
+                raise ModelError(f"the model's {name} is not a table of [blur length, factor], by rising blur length")
+            if not all(length >= 0 and 0 <= factor <= 1 for length, factor in table):
+                raise ModelError(f"the model's {name} holds a negative blur length or a factor outside 0..1")
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary without the analysis and the references, ready for JSON."""

@@ -222,8 +222,8 @@ def _judged(
         loop.best.keep_blend()
         kept = "blend"
         figures |= held_out.figures(loop.best, loop.device)
-    trust = held_out.trust(loop.best, loop.device)
-    if all(factor == 0 for _, factor in trust):
+    trust, trust_believed = held_out.trust(loop.best, loop.device)
+    if all(factor == 0 for _, factor in trust + trust_believed):
         raise NoBenefit(
             f"{clip.info.path.name}: on held-out sharp frames the fit made nothing better",
             hint="more sharp frames, or --preset high, may help",
@@ -256,5 +256,6 @@ def _judged(
         reference_frames=tuple((j, float(analysis.times[j])) for j in used),
         held_out=figures,
         trust=trust,
+        trust_believed=trust_believed,
         analysis=analysis.to_bytes(),
     )

@@ -16,10 +16,13 @@ from .pairs import Pair
 __all__ = ["HeldOut"]
 
 Array = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Trust = tuple[tuple[float, float], ...]
 
 _SIDE = 320  # pixels of each held-out pair that are looked at
 _LENGTHS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # pixels of blur, the nodes of the trust table
 _PRIOR = 0.25  # of what an average length has in evidence: what the whole has to say on each
+_OTHER_KIND = 0.1  # of all evidence: where one kind of pixels has less, all pixels fill up to it
 _PRUDENCE = 0.9  # real frames are harder than synthetic ones, so a little less is done than pays on these
 
 
@@ -51,33 +54,32 @@ class HeldOut:
         means = np.mean(rows, axis=0)
         return {name: round(float(v), 3) for name, v in zip(("input_psnr", "blend_psnr", "psnr"), means, strict=True)}
 
-    def trust(self, network: torch.nn.Module, device: torch.device) -> tuple[tuple[float, float], ...]:
-        """(blur length in pixels, factor 0..1): how much of the network's change is worth taking at each length.
+    def trust(self, network: torch.nn.Module, device: torch.device) -> tuple[Trust, Trust]:
+        """How much of the network's change is worth taking at each blur length: alone, and believing the reference.
 
-        The factor that leaves the least squared error is <change, true change> / <change, change>; it falls to 0
-        where the change is no better than none. Some lengths have a few pixels only, which say little, so all lengths
-        together count at each as much as a part of the average one.
+        Each a table of (blur length in pixels, factor 0..1). The factor that leaves the least squared error is
+        <change, true change> / <change, change>; it falls to 0 where the change is no better than none. What a network
+        makes of a reference that fits is of another kind than what it makes of the frame, so pixels count for the
+        one table as far as the reference is believed, and for the other as far as it is not. Some lengths have a few
+        pixels only, which say little, so all lengths together count at each as much as a part of the average one.
         """
-        top = np.zeros(len(_LENGTHS))
-        bottom = np.zeros(len(_LENGTHS))
+        top = np.zeros((2, len(_LENGTHS)))
+        bottom = np.zeros((2, len(_LENGTHS)))
         for p, restored in self._restored(network, device):
             change, wanted = restored - p["frame"], p["sharp"] - p["frame"]
             length = np.hypot(p["motion"][..., 0], p["motion"][..., 1])
             shown = p["weight"][..., 0] > 0
             along, of = (change * wanted).sum(2), (change * change).sum(2)
+            believed = p["confidence"][..., 0]
             for k, node in enumerate(_LENGTHS):
                 low = 0.0 if k == 0 else (_LENGTHS[k - 1] + node) / 2
                 high = np.inf if k + 1 == len(_LENGTHS) else (_LENGTHS[k + 1] + node) / 2
                 inside = shown & (length >= low) & (length < high)
-                top[k] += along[inside].sum()
-                bottom[k] += of[inside].sum()
-        share = _PRIOR / max(1, int((bottom > 1e-3).sum()))
-        of_all = np.maximum(bottom + share * bottom.sum(), 1e-9)
-        factors = np.clip(_PRUDENCE * (top + share * top.sum()) / of_all, 0, 1)
-        seen = bottom > 1e-3
-        if seen.any():  # lengths that no held-out pair has are trusted as the nearest that one has
-            factors = np.interp(_LENGTHS, np.asarray(_LENGTHS)[seen], factors[seen])
-        return tuple((length, round(float(factor), 4)) for length, factor in zip(_LENGTHS, factors, strict=True))
+                for kind, share in enumerate((1 - believed[inside], believed[inside])):
+                    top[kind, k] += (along[inside] * share).sum()
+                    bottom[kind, k] += (of[inside] * share).sum()
+        alone, believing = (_table(top[kind], bottom[kind], float(top.sum()), float(bottom.sum())) for kind in (0, 1))
+        return alone, believing
 
     def _restored(self, network: torch.nn.Module, device: torch.device) -> list[tuple[dict[str, Array], Array]]:
         result = []
@@ -89,6 +91,20 @@ class HeldOut:
                 ]
                 result.append((p, network(*inputs)[0].float().cpu().numpy().transpose(1, 2, 0)))
         return result
+
+
+def _table(top: Doubles, bottom: Doubles, top_of_all: float, bottom_of_all: float) -> Trust:
+    seen = bottom > 1e-3
+    lengths = max(1, int(seen.sum()))
+    lacking = max(0.0, _OTHER_KIND - float(bottom.sum()) / max(bottom_of_all, 1e-9))
+
+    def with_all(own: Doubles, of_all: float) -> Doubles:
+        return own + _PRIOR * (own.sum() + lacking * of_all) / lengths
+
+    factors = np.clip(_PRUDENCE * with_all(top, top_of_all) / np.maximum(with_all(bottom, bottom_of_all), 1e-9), 0, 1)
+    if seen.any():  # lengths that no held-out pair has are trusted as the nearest that one has
+        factors = np.interp(_LENGTHS, np.asarray(_LENGTHS)[seen], factors[seen])
+    return tuple((length, round(float(factor), 4)) for length, factor in zip(_LENGTHS, factors, strict=True))
 
 
 def _shown(p: dict[str, Array], restored: Array) -> Array:

@@ -71,8 +71,12 @@ class Renderer:
         self._cache = AlignmentCache(cache_bytes) if cache is None else cache
         self._number = next(_NUMBERS)
         self._tile = self.settings.tile  # shrinks when memory runs out
-        lengths, factors = zip(*artifact.metadata.trust, strict=True)
-        self._trust = (np.asarray(lengths, np.float32) * np.float32(scale), np.asarray(factors, np.float32))
+        trust = artifact.metadata.trust
+        # Without the reference, and where it is believed: blur lengths and what to take of the network's change.
+        self._trust = [
+            (np.array([length for length, _ in table], np.float32) * np.float32(scale), [factor for _, factor in table])
+            for table in (trust, artifact.metadata.trust_believed or trust)
+        ]
 
     def untouched(self, i: int, *, strength: float | None = None, protect: bool = True) -> bool:
         """Whether frame ``i`` comes out as it went in, so that neither alignment nor network is needed."""
@@ -205,13 +209,13 @@ class Renderer:
         return self._number, i, self.settings.use_references, mark
 
     def _weight(self, alignment: AlignmentLike, strength: float, protect: bool) -> Array:
-        lengths, factors = self._trust
         if not protect:
             return np.full(alignment.weight.shape, strength, np.float32)
         weight = np.asarray(alignment.weight, np.float32) * np.float32(strength)
-        if (factors != 1).any():
+        if any(factor != 1 for _, factors in self._trust for factor in factors):
             blur = np.hypot(alignment.motion[..., 0], alignment.motion[..., 1])
-            weight *= np.interp(blur, lengths, factors).astype(np.float32)
+            alone, believed = (np.interp(blur, *table).astype(np.float32) for table in self._trust)
+            weight *= alone + alignment.confidence[..., 0] * (believed - alone)
         return np.clip(weight, 0, 1, out=weight)
 
     def _restored(

@@ -152,7 +152,7 @@ def _no_reblur() -> Iterator[None]:
 
 
 def _trusting(artifact: Artifact) -> Artifact:
-    return replace(artifact, metadata=replace(artifact.metadata, trust=((0.0, 1.0),)))
+    return replace(artifact, metadata=replace(artifact.metadata, trust=((0.0, 1.0),), trust_believed=()))
 
 
 PATCHES = (_no_warm_start, _no_spectrum, _no_steps, _no_estimate, _no_reblur)
