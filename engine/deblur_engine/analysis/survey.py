@@ -84,9 +84,10 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
                 # difference of both directions is free of that, where it would add up from frame to frame.
                 ratio = (_log_ratio(energy, before.energy, back) - _log_ratio(before.energy, energy, forth)) / 2
                 # What follows the flow is blind to what is too fast for it, what follows the camera to the camera.
-                now, inverse = _Seen(small, energy), np.linalg.inv(camera)
-                crossing = _log_ratio_of_what_moves(now, before, inverse) - _log_ratio_of_what_moves(before, now, camera)
-                ratio = (ratio + crossing / 2) / 2
+                now = _Seen(small, energy)
+                moving = _log_ratio_of_what_moves(now, before, np.linalg.inv(camera))
+                moving -= _log_ratio_of_what_moves(before, now, camera)
+                ratio = (ratio + moving / 2) / 2
                 homography = _full_size(camera, scale)
                 speed = _typical_speed(forth, scale)
         else:
@@ -153,8 +154,9 @@ def _log_ratio(
 def _log_ratio_of_what_moves(here: _Seen, there: _Seen, camera: npt.NDArray[np.float64]) -> float:
     """``_log_ratio`` where a picture changes by more than the camera's motion (homography from ``here`` to ``there``).
 
-    Things that cross a still scene, several of their own lengths in an interval, leave no flow to follow. But the places
-    where they were and where they are now change, and the detail there, taken together, is the same if they are as sharp.
+    Things that cross a still scene, several of their own lengths in an interval, leave no flow to follow. But the
+    places where they were and where they are now change, and the detail there, taken together, is the same if they are
+    as sharp.
     """
     rows, columns = here.energy.shape
     height, width = here.small.shape

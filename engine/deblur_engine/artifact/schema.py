@@ -80,7 +80,7 @@ class ModelMetadata:
     reference_frames: tuple[tuple[int, float], ...] = ()  # (frame index, seconds from the clip's start)
     held_out: dict[str, Any] = field(default_factory=dict)  # figures measured on held-out sharp patches
     trust: tuple[tuple[float, float], ...] = ((0.0, 1.0),)  # (blur length in pixels, factor 0..1 on the weight)
-    trust_believed: tuple[tuple[float, float], ...] = ()  # the same where the reference is believed; () for no difference
+    trust_believed: tuple[tuple[float, float], ...] = ()  # the same where the reference is believed; (): as trust
     engine_version: str = ""  # filled in on export
     schema_version: int = SCHEMA_VERSION
     context: int = 32  # pixels beyond which a pixel's surroundings no longer matter; measured on export
