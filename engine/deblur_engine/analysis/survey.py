@@ -85,7 +85,7 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
                 ratio = (_log_ratio(energy, before.energy, back) - _log_ratio(before.energy, energy, forth)) / 2
                 # What follows the flow is blind to what is too fast for it, what follows the camera to the camera.
                 now = _Seen(small, energy)
-                moving = _log_ratio_of_what_moves(now, before, np.linalg.inv(camera))
+                moving = _log_ratio_of_what_moves(now, before, np.asarray(np.linalg.inv(camera), np.float64))
                 moving -= _log_ratio_of_what_moves(before, now, camera)
                 ratio = (ratio + moving / 2) / 2
                 homography = _full_size(camera, scale)
