@@ -234,15 +234,26 @@ def test_drawing_leaves_the_pairs_as_they_are(pairs: list[Pair]) -> None:
     assert equal(first, batches.draw())
 
 
-def test_what_is_watched_is_not_trained_on(pairs: list[Pair]) -> None:
-    training, watching = split(pairs)
+def test_what_is_watched_is_not_trained_on(pairs: list[Pair], analysis: Analysis) -> None:
+    training, watching = split(pairs, analysis)
     assert training and watching and len(training) + len(watching) == len(pairs)
     assert not {p.target for p in training} & {p.target for p in watching}
 
 
 @pytest.mark.parametrize("count", range(2, 9))
 @pytest.mark.parametrize("targets", [1, 2, 3, 4, 7])
-def test_there_is_always_something_to_train_on_and_to_watch(pairs: list[Pair], count: int, targets: int) -> None:
+@pytest.mark.parametrize("scenes", [1, 2, 7])
+def test_there_is_always_something_to_train_on_and_to_watch(
+    pairs: list[Pair], analysis: Analysis, count: int, targets: int, scenes: int
+) -> None:
     some = [replace(pairs[0], target=n % targets) for n in range(count)]
-    training, watching = split(some)
+    cut = replace(analysis, scene=np.arange(analysis.frame_count, dtype=np.int32) * scenes // 7)
+    training, watching = split(some, cut)
     assert training and watching and len(training) + len(watching) == count
+
+
+def test_every_scene_is_watched(pairs: list[Pair], analysis: Analysis) -> None:
+    some = [replace(pairs[0], target=n) for n in range(8)]
+    cut = replace(analysis, scene=np.repeat(np.arange(4, dtype=np.int32), (2, 3, 1, analysis.frame_count - 6)))
+    training, watching = split(some, cut)
+    assert [p.target for p in watching] == [1, 3, 7] and [p.target for p in training] == [0, 2, 4, 5, 6]

@@ -113,7 +113,7 @@ def _fit(
         task.warn(note)
     transfer = transfer_name(clip.info.colour)
     aligner = Aligner(analysis, transfer=transfer, threads=settings.threads)
-    training, watching = split(list(recipe.pairs(clip, analysis, aligner, task)))
+    training, watching = split(list(recipe.pairs(clip, analysis, aligner, task)), analysis)
     held_out = HeldOut(watching)
     loop = FittingLoop(training, held_out, settings, device, recipe=recipe, colour=clip.info.colour)
     warm = recipe.start(loop.network)
@@ -153,11 +153,16 @@ def _kept(clip: Clip, metadata: ModelMetadata, task: Task) -> bytes:
     return packer.data()
 
 
-def split(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Pairs to train on and pairs to watch; no sharp frame is a target in both, unless there are too few of them."""
+def split(pairs: list[Pair], analysis: Analysis) -> tuple[list[Pair], list[Pair]]:
+    """Pairs to train on and pairs to watch; no sharp frame is a target in both, unless there are too few of them.
+
+    Each scene is watched by frames of its own, since one may be hopeless where the next is easy.
+    """
     targets = sorted({pair.target for pair in pairs})
     if len(targets) >= 4:
-        watched = set(targets[_HELD_OUT // 2 :: _HELD_OUT]) or {targets[-1]}
+        scenes = [[t for t in targets if analysis.scene[t] == n] for n in np.unique(analysis.scene[targets])]
+        watched = {t for own in scenes if len(own) > 1 for t in own[min(_HELD_OUT, len(own)) // 2 :: _HELD_OUT]}
+        watched = watched or set(targets[_HELD_OUT // 2 :: _HELD_OUT])
         return [p for p in pairs if p.target not in watched], [p for p in pairs if p.target in watched]
     return [p for n, p in enumerate(pairs) if n % _HELD_OUT != 1], [
         p for n, p in enumerate(pairs) if n % _HELD_OUT == 1

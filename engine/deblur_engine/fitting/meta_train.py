@@ -176,7 +176,7 @@ class _MetaTraining:
     def _lesson(self, clip: Clip, analysis: Analysis, number: int) -> None:
         fit = self.settings.fit
         aligner = Aligner(analysis, transfer=transfer_name(clip.info.colour), threads=fit.threads)
-        parts = split(list(self.recipe.pairs(clip, analysis, aligner, self.task)))
+        parts = split(list(self.recipe.pairs(clip, analysis, aligner, self.task)), analysis)
         training, query = (
             self.recipe.batches(part, clip.info.colour, fit.seed + 1 + 2 * number + which)
             for which, part in enumerate(parts)
