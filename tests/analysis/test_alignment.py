@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from deblur_engine.analysis import Aligner, Alignment, Analysis, analyse
+from deblur_engine.analysis import Aligner, Alignment, Analysis, alignment, analyse
 from panned import FIRST, SECOND, Panned, PictureClip, Scene, code, from_linear, psnr, texture, to_linear
 
 Array = npt.NDArray[np.float32]
@@ -196,6 +196,54 @@ def test_where_something_is_in_the_way_the_reference_is_not_believed(
     assert hidden.believed[patch].mean() < 0.05
     far = (slice(30, 160), slice(215, 250))
     assert hidden.believed[far].mean() > 0.5 * clear.believed[far].mean() > 0.05
+
+
+def wobbled(picture: Array, seed: int) -> Array:
+    """What is in the picture, moved about by a pixel here and there, as flow is wrong by: no camera does that."""
+    height, width = picture.shape[:2]
+    off = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 1, (height, width, 2)).astype(np.float32), (0, 0), 4.0)
+    off /= off.std()
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    moved = cv2.remap(picture, x + off[..., 0], y + off[..., 1], cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
+    return np.ascontiguousarray(moved)
+
+
+@pytest.mark.parametrize("speed", [(6.0, 2.0), (12.0, 5.0)])
+@pytest.mark.parametrize("wobbles", [False, True])
+def test_a_sharp_frame_taken_for_blurry_stays_as_it_is(speed: tuple[float, float], wobbles: bool) -> None:
+    panned = Panned([Scene([0] * 5, speed=speed)], (256, 192))
+    blurry = np.arange(5) == 2
+    wrong = replace(
+        analyse(panned.clip()),
+        blurry=blurry,
+        sharp=~blurry,
+        exposure=np.where(blurry, np.float32(0.5), np.float32(0)),
+    )
+    aligner = Aligner(wrong)
+    pictures = pictures_of(panned, aligner.needs(2))
+    interval, bend = aligner.interval(2, pictures)
+    references = {j: wobbled(pictures[j], j) if wobbles else pictures[j] for j in wrong.references_for(2)}
+    found = aligner.fuse(2, pictures[2], interval, references, 0.5, bend)
+    well_formed(found, 192, 256)
+    assert found.exposure == 0 and not found.weight.any() and not found.change.any()
+
+
+def test_only_a_reference_that_explains_little_is_overruled_by_the_detail_that_is_there(
+    analysis: Analysis, two_scenes: Panned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def by_detail(*args: object) -> float:
+        asked.append(args)
+        return 0.2
+
+    monkeypatch.setattr(alignment, "exposure_by_detail", by_detail)
+    aligner = Aligner(analysis)
+    pictures = pictures_of(two_scenes, aligner.needs(2))
+    assert aligner.align(2, pictures).exposure > 0.4 and not asked
+    for j in analysis.references_for(2):
+        pictures[j] = np.ascontiguousarray(texture(9)[100 : 100 + 192, 50 : 50 + 256])
+    assert 0 < aligner.align(2, pictures).exposure <= 0.2 and len(asked) == 1
 
 
 def test_what_stands_still_is_left_alone(analysis: Analysis) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from deblur_engine.analysis import Aligner, Analysis
-from deblur_engine.analysis.undoing import estimated_change, longest_exposure
+from deblur_engine.analysis.undoing import estimated_change, exposure_by_detail, longest_exposure
 from panned import Panned, from_linear, psnr, texture, to_linear
 
 Array = npt.NDArray[np.float32]
@@ -21,12 +21,16 @@ Array = npt.NDArray[np.float32]
 HEIGHT, WIDTH = 192, 256
 
 
-def exposed(moments: Sequence[float], path: tuple[float, float], seed: int = 5) -> Array:
+def exposed(
+    moments: Sequence[float], path: tuple[float, float], seed: int = 5, interpolation: int = cv2.INTER_LINEAR
+) -> Array:
     """The mean in linear light of what is seen at the moments of a path, in code values of 8 bits, [H, W, 3]."""
     scene = to_linear(texture(seed, WIDTH + 80, HEIGHT + 80))
     size = (WIDTH + 80, HEIGHT + 80)
     seen = [
-        cv2.warpAffine(scene, np.float32([[1, 0, path[0] * moment], [0, 1, path[1] * moment]]), size)
+        cv2.warpAffine(
+            scene, np.float32([[1, 0, path[0] * moment], [0, 1, path[1] * moment]]), size, flags=interpolation
+        )
         for moment in moments
     ]
     middle = from_linear(np.mean(seen, axis=0))[40:-40, 40:-40]
@@ -98,6 +102,42 @@ def test_a_frame_without_numbers_tells_nothing(share: float, value: float) -> No
 
 def test_a_frame_at_rest_tells_nothing() -> None:
     assert longest_exposure(luma(exposed([0], (0.0, 0.0))), field((0.0, 0.0)), "bt709") == math.inf
+
+
+def by_detail(frame: Array, interval: tuple[float, float], off: float = 0.0) -> float:
+    """What a sharp picture that lies elsewhere tells, aligned right but for an error of ``off`` pixels."""
+    away = (7.4, -3.7)
+    sharp = luma(exposed([1], away, interpolation=cv2.INTER_LANCZOS4))
+    wrong = cv2.GaussianBlur(np.random.default_rng(3).normal(0, 1, (HEIGHT, WIDTH, 2)).astype(np.float32), (0, 0), 5.0)
+    flow = field(away) + wrong * np.float32(off / wrong.std())
+    inside = np.zeros((HEIGHT, WIDTH), np.bool_)
+    inside[16:-16, 16:-16] = True
+    return exposure_by_detail(frame, sharp, flow, field(interval), inside, "bt709")
+
+
+@pytest.mark.parametrize("interval", [(4.0, 0.0), (-4.0, 3.0), (0.0, 12.0)])
+@pytest.mark.parametrize("fraction", [0.35, 0.7])
+@pytest.mark.parametrize("off", [0.0, 0.7])
+def test_detail_tells_the_exposure_even_where_the_reference_is_off(
+    interval: tuple[float, float], fraction: float, off: float
+) -> None:
+    # Not by linear interpolation, which takes as much detail as a pixel of blur does.
+    frame = luma(exposed(evenly(fraction), interval, interpolation=cv2.INTER_LANCZOS4))
+    found = by_detail(frame, interval, off)
+    assert 0.85 < found / fraction < 1.1, found
+
+
+@pytest.mark.parametrize("off", [0.0, 0.7])
+def test_a_sharp_frame_lacks_no_detail(off: float) -> None:
+    assert by_detail(luma(exposed([0], (0.0, 0.0))), (8.0, 3.0), off) < 0.08
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5])
+def test_a_flat_frame_is_blurred_out_and_two_are_alike(level: float) -> None:
+    flat = np.full((HEIGHT, WIDTH), level, np.float32)
+    whole, still = np.ones((HEIGHT, WIDTH), np.bool_), field((0.0, 0.0))
+    assert exposure_by_detail(flat, flat, still, field((9.0, 2.0)), whole, "bt709") == 0
+    assert by_detail(flat, (9.0, 2.0)) == 1
 
 
 @pytest.mark.parametrize("references", [False, True])

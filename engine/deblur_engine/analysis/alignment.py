@@ -22,7 +22,7 @@ from .. import ops
 from .exposure import motion_by_homography
 from .flow import compose, dense_flow, eight_bit, homography_flow, moving, reduced, resize_flow
 from .record import Analysis
-from .undoing import estimated_change, longest_exposure
+from .undoing import estimated_change, exposure_by_detail, longest_exposure
 
 __all__ = ["Aligner", "Alignment", "treated"]
 
@@ -43,6 +43,8 @@ _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estim
 _HARDLY_WORSE = 1.02  # times the least residual
 _POOR = 0.12  # of the frame's detail, left unexplained by a reference that is no judge
 _CLEARLY, _LONGER = 0.85, 1.4  # such a one lengthens the estimate so far, and only if it fits by so much better
+_HARDLY_BETTER = 0.6  # times what is left without any blur: a reference that leaves more is no judge either ...
+_SHARP = 0.15  # ... and up to this fraction, by the detail that it lacks, a frame is sharp
 _SAME = 0.05  # change of the fraction that needs no other alignment
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
@@ -234,6 +236,7 @@ class Aligner:
         there = moving(np.hypot(interval[..., 0], interval[..., 1]))
         detail = np.square(frame - _slow(frame))
         longest = cache(lambda: longest_exposure(frame, interval, self.transfer, self.threads))
+        told: list[float] = []  # asked once at most: how well things are aligned makes little difference to it
 
         def judged(fraction: float, start: Array | None = None) -> tuple[float, float, _Aligned]:
             aligned = self._one(i, j, frame, sharp, interval * np.float32(fraction), even, start)
@@ -247,12 +250,17 @@ class Aligner:
             if least > _POOR * float(np.mean(detail[trusted])):
                 # A poor reference fits the better the more it is blurred.
                 found = min(found, estimate * (_LONGER if least < _CLEARLY * left(estimate) else 1.0), longest())
+            if least > _HARDLY_BETTER * left(0.0):
+                if not told:
+                    args = (frame, sharp, aligned.flow, interval, trusted, self.transfer, self.threads)
+                    told.append(exposure_by_detail(*args))
+                found = min(found, told[0]) if told[0] >= _SHARP else 0.0
             return least, found, aligned
 
         other = _STARTS[0] if estimate > math.sqrt(_STARTS[0] * _STARTS[1]) else _STARTS[1]
         _, best, aligned = min((judged(start) for start in (estimate, other)), key=lambda found: found[0])
         _, again, aligned = judged(best, aligned.flow)
-        if abs(again / best - 1) > _SAME:
+        if abs(again - best) > _SAME * best:
             best = again
             aligned = self._one(i, j, frame, sharp, interval * np.float32(best), even, aligned.flow)
         return aligned, best

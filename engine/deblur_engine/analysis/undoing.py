@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blur undone along a known motion, and what comes of it when the motion was longer or shorter than that.
+"""Blur undone along a known motion, and what comes of it when the motion was longer or shorter than that; and the
+detail along it that blur has taken.
 
 Richardson and Lucy's method (1972, 1974). Each step's correction is squared, by which it goes about twice as far
 (Meinel, J. Opt. Soc. Am. A 3, 1986, p. 787). A straight centred path is its own mirror image, so that the adjoint of
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from .. import ops
 from .flow import moving
 
-__all__ = ["estimated_change", "longest_exposure"]
+__all__ = ["estimated_change", "exposure_by_detail", "longest_exposure"]
 
 Array = npt.NDArray[np.float32]
 
@@ -29,6 +30,7 @@ _TRIED_STEPS = 3
 _RISE = 0.06  # by which detail grows at least up to a peak that means something
 _NOTHING = 1e-4  # luma from pixel to pixel that is no detail
 _AS_HIGH = 0.97  # of the highest peak: another one is as good
+_BLURRED = np.append(0, np.geomspace(0.08, 1.0, 10)).astype(np.float32)  # fractions that a reference is blurred by
 _BEYOND = 1.25  # the peak over the true fraction: 1.05 for blur of 20 pixels and more, 1.3 to 1.7 for shorter
 
 
@@ -69,6 +71,42 @@ def longest_exposure(luma: Array, interval: Array, transfer: str | None, threads
     # Twice or half the true length peaks too where things repeat; too long a guess is the lesser claim.
     last = max(k for k in peaks if detail[k] >= _AS_HIGH * highest)
     return float(_TRIED[last]) / _BEYOND
+
+
+def exposure_by_detail(
+    luma: Array,
+    sharp: Array,
+    flow: Array,
+    interval: Array,
+    where: npt.NDArray[np.bool_],
+    transfer: str | None,
+    threads: int | None = None,
+) -> float:
+    """The exposure fraction, 0..1, by which ``sharp`` has to be blurred to show as little detail as a frame does.
+
+    ``luma``, ``interval``: as above; ``sharp``: [h, w], lies in the frame by ``flow``; ``where``: what is compared. It
+    is the finest detail along the motion that counts. Where pictures are subtracted, what is aligned a little wrong
+    passes for blur; but it is as fine as it was.
+    """
+    # At twice the size, and by Lanczos: softer interpolation, of the reference or in blurring it, takes detail too.
+    height, width = luma.shape
+    x, y = np.meshgrid(*(np.arange(0, side, 0.5, dtype=np.float32) for side in (width, height)))
+    flow, twice = (
+        cv2.resize(vectors, x.shape[::-1], interpolation=cv2.INTER_LINEAR) for vectors in (flow, 2 * interval)
+    )
+    warped = cv2.remap(sharp, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+    along = interval / np.maximum(np.hypot(interval[..., 0], interval[..., 1]), np.float32(1e-3))[..., None]
+
+    def detail(picture: Array) -> float:
+        across, down = (cv2.Sobel(picture, cv2.CV_32F, *order, ksize=1) for order in ((2, 0), (0, 2)))
+        both = cv2.Sobel(picture, cv2.CV_32F, 1, 1, ksize=3, scale=0.5)
+        bend = across * along[..., 0] ** 2 + down * along[..., 1] ** 2 + both * along[..., 0] * along[..., 1]
+        return math.log(float(np.mean(np.square(bend[where]))) + _NOTHING**2)
+
+    blurred = (ops.reblur(warped, twice * f, transfer=transfer, threads=threads) for f in _BLURRED)  # type: ignore[arg-type]
+    left = np.array([detail(picture[::2, ::2]) for picture in blurred])
+    lost = np.maximum.accumulate(left[0] - left)
+    return float(np.interp(left[0] - detail(luma), lost + 1e-6 * np.arange(len(lost)), _BLURRED))
 
 
 def _undone(seen: Array, motion: Array, transfer: str | None, threads: int | None, steps: int) -> Array:
