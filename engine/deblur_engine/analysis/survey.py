@@ -67,13 +67,14 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
     total = len(clip)
     scene: list[int] = []
     ratios: list[float] = []  # log sharpness of a frame over the one before, along the track
+    of_what_moves: list[float] = []  # the same of what moves by itself, without a track
     between: list[npt.NDArray[np.float64]] = []  # homography from the frame before
     speeds: list[float] = []  # typical motion of what moves, from the frame before, pixels
     before: _Seen | None = None
     for index, luma in clip.lumas():
         small = eight_bit(reduced(luma, size))
         energy = ops.sharpness(luma, tile=_TILE)
-        ratio, homography, speed, cut = 0.0, np.eye(3), 0.0, False
+        ratio, moving, homography, speed, cut = 0.0, 0.0, np.eye(3), 0.0, False
         if before is not None:
             back = dense_flow(small, before.small)
             cut = cuts.begins_scene(small, before.small, back)
@@ -83,17 +84,16 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
                 # Reading a map between its tiles levels it, which makes the other frame look sharper; half the
                 # difference of both directions is free of that, where it would add up from frame to frame.
                 ratio = (_log_ratio(energy, before.energy, back) - _log_ratio(before.energy, energy, forth)) / 2
-                # What follows the flow is blind to what is too fast for it, what follows the camera to the camera.
                 now = _Seen(small, energy)
-                moving = _log_ratio_of_what_moves(now, before, np.asarray(np.linalg.inv(camera), np.float64))
-                moving -= _log_ratio_of_what_moves(before, now, camera)
-                ratio = (ratio + moving / 2) / 2
+                moving = _log_ratio_of_what_moves(now, before, np.asarray(np.linalg.inv(camera), np.float64)) / 2
+                moving -= _log_ratio_of_what_moves(before, now, camera) / 2
                 homography = _full_size(camera, scale)
                 speed = _typical_speed(forth, scale)
         else:
             cuts.begins_scene(small, None, None)
         scene.append((scene[-1] if scene else 0) + int(cut))
         ratios.append(ratio)
+        of_what_moves.append(moving)
         between.append(homography)
         speeds.append(speed)
         before = _Seen(small, energy)
@@ -103,7 +103,8 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
         raise BadInput(f"{clip.info.path.name} holds no frame that can be decoded")
     scenes = np.array(scene, np.int32)
     sharpness = np.cumsum(ratios).astype(np.float32)
-    drop = _drops(sharpness, scenes)
+    # What follows the flow is blind to what is too fast for it; what does not, to much that moves with the camera.
+    drop = _drops(np.cumsum(np.add(ratios, of_what_moves) / 2).astype(np.float32), scenes)
     speed_at = _speed_at_frames(np.array(speeds, np.float32), scenes)
     homographies = np.stack([*between[1:], np.eye(3)])
     sharp = drop < _drop_limits(drop, scenes)
