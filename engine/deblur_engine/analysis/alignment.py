@@ -44,7 +44,8 @@ _HARDLY_WORSE = 1.02  # times the least residual
 _POOR = 0.12  # of the frame's detail, left unexplained by a reference that is no judge
 _CLEARLY, _LONGER = 0.85, 1.4  # such a one lengthens the estimate so far, and only if it fits by so much better
 _HARDLY_BETTER = 0.6  # times what is left without any blur: a reference that leaves more is no judge either ...
-_SHARP = 0.15  # ... and up to this fraction, by the detail that it lacks, a frame is sharp
+_MILD = 6.0  # ... of less blur than that, pixels of what moves, which misalignment may pass for: ...
+_SHARP = 0.15  # up to this fraction, by the detail that it lacks, a frame is sharp
 _SAME = 0.05  # change of the fraction that needs no other alignment
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
@@ -233,7 +234,9 @@ class Aligner:
         An alignment bends the flow until it fits the fraction that it was made with, so more than one is tried.
         """
         # What stands still is blurred alike by any fraction, and would drown what is not.
-        there = moving(np.hypot(interval[..., 0], interval[..., 1]))
+        length = np.hypot(interval[..., 0], interval[..., 1])
+        there = moving(length)
+        mild = _MILD / float(np.median(length[there]) * self.analysis.width / self.size[0] + 1e-6)
         detail = np.square(frame - _slow(frame))
         longest = cache(lambda: longest_exposure(frame, interval, self.transfer, self.threads))
         told: list[float] = []  # asked once at most: how well things are aligned makes little difference to it
@@ -250,7 +253,7 @@ class Aligner:
             if least > _POOR * float(np.mean(detail[trusted])):
                 # A poor reference fits the better the more it is blurred.
                 found = min(found, estimate * (_LONGER if least < _CLEARLY * left(estimate) else 1.0), longest())
-            if least > _HARDLY_BETTER * left(0.0):
+            if found < mild and least > _HARDLY_BETTER * left(0.0):
                 if not told:
                     args = (frame, sharp, aligned.flow, interval, trusted, self.transfer, self.threads)
                     told.append(exposure_by_detail(*args))
