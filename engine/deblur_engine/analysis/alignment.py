@@ -173,7 +173,8 @@ class Aligner:
         blur = interval * np.float32(exposure)
         motion = resize_flow(blur, (width, height))
         believable = _believable(interval, blur, bend)
-        weight = treated(motion) * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
+        blurred = treated(motion)
+        weight = blurred * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
         estimate = estimated_change(picture, motion, weight, self.transfer, self.threads)
         if not found:
             nothing = np.zeros((height, width, 2), np.float32)
@@ -181,7 +182,7 @@ class Aligner:
         shares, believed, proven = _shares(list(found.values()))
         believable = np.maximum(believable, proven)
         believed *= believable
-        weight = treated(motion) * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
+        weight = blurred * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
         if bend is not None:
             # The blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
             # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
@@ -435,5 +436,5 @@ def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array, Array]:
     error = np.square(_CAUTION * np.maximum(left, 0.5 * _NOISE))
     confidence = np.clip(1 - error / (np.square(change) + 1e-9), 0, 1)
     proven = _falling(np.square(left / (change + np.float32(1e-5))), _PROVEN).astype(np.float32)
-    shares_out = [np.ascontiguousarray(share, np.float32) for share in shares]
-    return shares_out, confidence.astype(np.float32), cv2.GaussianBlur(proven, (0, 0), 2.0)
+    proven = cv2.GaussianBlur(proven, (0, 0), 2.0)
+    return [np.ascontiguousarray(share, np.float32) for share in shares], confidence.astype(np.float32), proven

@@ -26,10 +26,10 @@ class Analysis:
     ``scene`` counts cuts. ``sharpness`` is the logarithm of the Laplacian energy along the flow track: differences
     between frames of a scene mean something, its level does not. ``drop`` is how far a frame lies below the sharpest
     around it (0: none sharper), by that and by what moves without a track. ``speed`` is the median motion per frame
-    interval in pixels, ``exposure`` the fraction of that interval that the shutter was open as far as the picture shows
-    (0: nothing is blurred), so that
-    ``exposure * speed`` is the typical blur length. ``homography[i]`` takes pixels of frame i to where they lie in
-    frame i + 1 (identity before a cut). ``sharp`` frames may serve as references, ``blurry`` ones are treated.
+    interval in pixels, ``exposure`` the fraction of that interval that the shutter was open as far as the picture
+    shows (0: nothing is blurred), so that ``exposure * speed`` is the typical blur length. ``homography[i]`` takes
+    pixels of frame i to where they lie in frame i + 1 (identity before a cut). ``sharp`` frames may serve as
+    references, ``blurry`` ones are treated.
     """
 
     width: int

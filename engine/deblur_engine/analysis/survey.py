@@ -74,6 +74,7 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
     for index, luma in clip.lumas():
         small = eight_bit(reduced(luma, size))
         energy = ops.sharpness(luma, tile=_TILE)
+        now = _Seen(small, energy)
         ratio, moving, homography, speed, cut = 0.0, 0.0, np.eye(3), 0.0, False
         if before is not None:
             back = dense_flow(small, before.small)
@@ -84,7 +85,6 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
                 # Reading a map between its tiles levels it, which makes the other frame look sharper; half the
                 # difference of both directions is free of that, where it would add up from frame to frame.
                 ratio = (_log_ratio(energy, before.energy, back) - _log_ratio(before.energy, energy, forth)) / 2
-                now = _Seen(small, energy)
                 moving = _log_ratio_of_what_moves(now, before, np.asarray(np.linalg.inv(camera), np.float64)) / 2
                 moving -= _log_ratio_of_what_moves(before, now, camera) / 2
                 homography = _full_size(camera, scale)
@@ -96,7 +96,7 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
         of_what_moves.append(moving)
         between.append(homography)
         speeds.append(speed)
-        before = _Seen(small, energy)
+        before = now
         task.report("analyse", index + 1, total)
     count = len(scene)
     if count == 0:
