@@ -22,6 +22,7 @@ from .. import ops
 from .exposure import motion_by_homography
 from .flow import compose, dense_flow, eight_bit, homography_flow, moving, reduced, resize_flow
 from .record import Analysis
+from .refining import refined_motion
 from .undoing import estimated_change, exposure_by_detail, longest_exposure
 
 __all__ = ["Aligner", "Alignment", "treated"]
@@ -171,6 +172,8 @@ class Aligner:
         if not found and exposure > 0:
             exposure = min(exposure, longest_exposure(frame, interval, self.transfer, self.threads))
         blur = interval * np.float32(exposure)
+        if found:
+            blur, found = self._refined(i, frame, blur, even, found, references)
         motion = resize_flow(blur, (width, height))
         believable = _believable(interval, blur, bend)
         blurred = treated(motion)
@@ -268,6 +271,26 @@ class Aligner:
             best = again
             aligned = self._one(i, j, frame, sharp, interval * np.float32(best), even, aligned.flow)
         return aligned, best
+
+    def _refined(
+        self, i: int, frame: Array, blur: Array, even: bool, found: dict[int, _Aligned], references: Mapping[int, Array]
+    ) -> tuple[Array, dict[int, _Aligned]]:
+        """The blur vectors as the frame's own blur tells them, and the references aligned by those."""
+        shares, believed, proven = _shares(list(found.values()))
+        fused = np.zeros_like(frame)
+        for aligned, share in zip(found.values(), shares, strict=True):
+            fused += aligned.warped * share
+        better = refined_motion(
+            frame, fused, blur, np.maximum(believed, proven), self._reblur, _slow, threads=self.threads
+        )
+        if better is None:
+            return blur, found
+        blur, place = better
+        again = {}
+        for j, aligned in found.items():
+            start = compose(place, aligned.flow)
+            again[j] = self._one(i, j, frame, self._luma(references[j]), blur, even, start)
+        return blur, again
 
     def _one(
         self, i: int, j: int, frame: Array, sharp: Array, blur: Array, even: bool, start: Array | None = None
