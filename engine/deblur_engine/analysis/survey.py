@@ -17,6 +17,7 @@ from ..task import Task
 from .exposure import exposures
 from .flow import dense_flow, eight_bit, homography_flow, homography_of, reduced, resize_flow
 from .record import Analysis
+from .second_look import look_again
 from .scenes import CutFinder
 
 __all__ = ["analyse", "small_size"]
@@ -125,7 +126,7 @@ def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Ana
     )
     exposure = exposures(clip, analysis, task)
     blurry = ~sharp & (exposure * speed_at >= _BLURRY_PIXELS) & (exposure >= _BLURRY_SHARE)
-    return replace(analysis, exposure=exposure, blurry=blurry)
+    return look_again(clip, replace(analysis, exposure=exposure, blurry=blurry), task)
 
 
 def _full_size(homography: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
