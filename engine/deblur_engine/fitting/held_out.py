@@ -23,7 +23,9 @@ _SIDE = 320  # pixels of each held-out pair that are looked at
 _LENGTHS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # pixels of blur, the nodes of the trust table
 _PRIOR = 0.25  # of what an average length has in evidence: what the whole has to say on each
 _OTHER_KIND = 0.1  # of all evidence: where one kind of pixels has less, all pixels fill up to it
-_PRUDENCE = 0.9  # real frames are harder than synthetic ones, so a little less is done than pays on these
+# Real frames are harder than synthetic ones, so a little less is done than pays on these. Not where the reference is
+# believed: that already rests on what the real frame shows.
+_PRUDENCE = (0.9, 1.0)
 
 
 class HeldOut:
@@ -78,7 +80,9 @@ class HeldOut:
                 for kind, share in enumerate((1 - believed[inside], believed[inside])):
                     top[kind, k] += (along[inside] * share).sum()
                     bottom[kind, k] += (of[inside] * share).sum()
-        alone, believing = (_table(top[kind], bottom[kind], float(top.sum()), float(bottom.sum())) for kind in (0, 1))
+        alone, believing = (
+            _table(top[kind], bottom[kind], float(top.sum()), float(bottom.sum()), _PRUDENCE[kind]) for kind in (0, 1)
+        )
         return alone, believing
 
     def _restored(self, network: torch.nn.Module, device: torch.device) -> list[tuple[dict[str, Array], Array]]:
@@ -93,7 +97,7 @@ class HeldOut:
         return result
 
 
-def _table(top: Doubles, bottom: Doubles, top_of_all: float, bottom_of_all: float) -> Trust:
+def _table(top: Doubles, bottom: Doubles, top_of_all: float, bottom_of_all: float, prudence: float) -> Trust:
     seen = bottom > 1e-3
     lengths = max(1, int(seen.sum()))
     lacking = max(0.0, _OTHER_KIND - float(bottom.sum()) / max(bottom_of_all, 1e-9))
@@ -101,7 +105,7 @@ def _table(top: Doubles, bottom: Doubles, top_of_all: float, bottom_of_all: floa
     def with_all(own: Doubles, of_all: float) -> Doubles:
         return own + _PRIOR * (own.sum() + lacking * of_all) / lengths
 
-    factors = np.clip(_PRUDENCE * with_all(top, top_of_all) / np.maximum(with_all(bottom, bottom_of_all), 1e-9), 0, 1)
+    factors = np.clip(prudence * with_all(top, top_of_all) / np.maximum(with_all(bottom, bottom_of_all), 1e-9), 0, 1)
     if seen.any():  # lengths that no held-out pair has are trusted as the nearest that one has
         factors = np.interp(_LENGTHS, np.asarray(_LENGTHS)[seen], factors[seen])
     return tuple((length, round(float(factor), 4)) for length, factor in zip(_LENGTHS, factors, strict=True))
