@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from deblur_engine.analysis import Aligner, Alignment, Analysis, alignment, analyse
+from deblur_engine.analysis.motion import Motion
 from panned import FIRST, SECOND, Panned, PictureClip, Scene, code, from_linear, psnr, texture, to_linear
 
 Array = npt.NDArray[np.float32]
@@ -166,14 +167,14 @@ def test_erratic_motion_is_believed_only_if_it_explains_the_blur(analysis: Analy
     aligner = Aligner(analysis)
     i = int(np.flatnonzero(two_scenes.blurry)[0])
     pictures = pictures_of(two_scenes, aligner.needs(i))
-    interval, _ = aligner.interval(i, pictures)
+    interval = aligner.motion(i, pictures).interval
     references = {j: pictures[j] for j in analysis.references_for(i)}
 
     def believed(motion: Array, erratic: float) -> float:
         bend = np.zeros_like(motion)
         bend[:, : bend.shape[1] // 2] = erratic * motion[:, : bend.shape[1] // 2]  # not all of it: no shake
         exposure = float(two_scenes.exposures[i])
-        found = aligner.fuse(i, pictures[i], motion, references, exposure, bend)
+        found = aligner.fuse(i, pictures[i], Motion(motion, bend), references, exposure)
         return float(found.believed[16:-16, 16 : found.believed.shape[1] // 2 - 16].mean())
 
     turned = np.ascontiguousarray(interval[..., ::-1] * np.array([-1, 1], np.float32))
@@ -221,9 +222,9 @@ def test_a_sharp_frame_taken_for_blurry_stays_as_it_is(speed: tuple[float, float
     )
     aligner = Aligner(wrong)
     pictures = pictures_of(panned, aligner.needs(2))
-    interval, bend = aligner.interval(2, pictures)
+    motion = aligner.motion(2, pictures)
     references = {j: wobbled(pictures[j], j) if wobbles else pictures[j] for j in wrong.references_for(2)}
-    found = aligner.fuse(2, pictures[2], interval, references, 0.5, bend)
+    found = aligner.fuse(2, pictures[2], motion, references, 0.5)
     well_formed(found, 192, 256)
     assert found.exposure == 0 and not found.weight.any() and not found.change.any()
 

@@ -29,9 +29,10 @@ from deblur_engine.rendering.session import cpu_threads
 from panned import Panned, PictureClip, Scene
 
 PARTS = {
-    "interval": "motion of the frame, from its neighbours",
+    "motion": "motion of the frame, from its neighbours",
     "_choose_exposure": "first reference, and the exposure",
     "_one": "further references",
+    "_refined": "motion refined by the frame's blur",
     "estimated_change": "blur undone (Richardson-Lucy)",
 }
 

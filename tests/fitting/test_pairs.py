@@ -14,6 +14,7 @@ import torch
 
 from deblur_engine import ops
 from deblur_engine.analysis import Aligner, Alignment, Analysis
+from deblur_engine.analysis.motion import Motion
 from deblur_engine.artifact.schema import INPUTS
 from deblur_engine.errors import Cancelled, NoBenefit
 from deblur_engine.fitting.batches import Batch, Batches, _turned
@@ -34,10 +35,10 @@ class Watched(Aligner):
         self.asked: list[tuple[int, tuple[int, ...]]] = []
 
     def fuse(
-        self, i: int, picture: Array, interval: Array, references: Mapping[int, Array], *rest: Any, **named: Any
+        self, i: int, picture: Array, motion: Motion, references: Mapping[int, Array], *rest: Any, **named: Any
     ) -> Alignment:
         self.asked.append((i, tuple(references)))
-        return super().fuse(i, picture, interval, references, *rest, **named)
+        return super().fuse(i, picture, motion, references, *rest, **named)
 
 
 def test_the_target_is_never_among_its_references(shot: Panned, analysis: Analysis) -> None:

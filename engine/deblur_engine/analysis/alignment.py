@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from .. import ops
 from .exposure import motion_by_homography
-from .flow import compose, dense_flow, eight_bit, homography_flow, moving, reduced, resize_flow
+from .flow import compose, dense_flow, eight_bit, falling, homography_flow, moving, reduced, resize_flow
+from .motion import Motion, motion_between
 from .record import Analysis
 from .refining import refined_motion
 from .undoing import estimated_change, exposure_by_detail, longest_exposure
@@ -37,9 +38,7 @@ _CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
 _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 14).tolist())  # fractions tried
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
-_ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here a hand's shake, from there no motion
 _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
-_SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.02  # times the least residual
 _POOR = 0.12  # of the frame's detail, left unexplained by a reference that is no judge
@@ -126,35 +125,30 @@ class Aligner:
         ``pictures``: frame number -> R'G'B' float32 [H, W, 3] for the frames of ``needs(i)``; references that are
         missing are done without; with ``references`` False all are.
         """
-        interval, bend = self.interval(i, pictures)
         used = [j for j in self.analysis.references_for(i) if j in pictures] if references else []
-        return self.fuse(
-            i, pictures[i], interval, {j: pictures[j] for j in used}, float(self.analysis.exposure[i]), bend
-        )
+        motion = self.motion(i, pictures)
+        return self.fuse(i, pictures[i], motion, {j: pictures[j] for j in used}, float(self.analysis.exposure[i]))
 
     def fuse(
         self,
         i: int,
         picture: Array,
-        interval: Array,
+        motion: Motion,
         references: Mapping[int, Array],
         exposure: float,
-        bend: Array | None = None,
         off_by: float = 1.0,
     ) -> Alignment:
         """Align ``references`` (frame number -> picture) to ``picture`` and fuse them.
 
-        ``interval``: motion per frame interval at working size, [h, w, 2] in working pixels; ``exposure``: the
-        fraction of it to start from; ``bend``: how much the motion changes over an interval, of the same shape;
-        ``off_by``: a factor that the exposure found is wrong by, for trials.
+        ``motion``: at working size; ``exposure``: the fraction of an interval to start from; ``off_by``: a factor that
+        the exposure found is wrong by, for trials.
         ``align`` calls this for a real frame, fitting for a synthetically blurred one.
         """
         height, width = picture.shape[:2]
+        interval = motion.interval
         typical, longest = np.percentile(np.hypot(interval[..., 0], interval[..., 1]), (75, 97)) * width / self.size[0]
         if self._finer is not None and references and exposure * typical < _SHORT:
-            size = self._finer.size
-            bend = bend if bend is None else resize_flow(bend, size)
-            return self._finer.fuse(i, picture, resize_flow(interval, size), references, exposure, bend, off_by)
+            return self._finer.fuse(i, picture, motion.resized(self._finer.size), references, exposure, off_by)
         frame = self._luma(picture)
         # Flow at a fine scale follows parallax and things that move, and noise; at a coarse one it is less led astray.
         even = bool(longest < _EVEN * typical)
@@ -174,53 +168,41 @@ class Aligner:
         blur = interval * np.float32(exposure)
         if found:
             blur, found = self._refined(i, frame, blur, even, found, references)
-        motion = resize_flow(blur, (width, height))
-        believable = _believable(interval, blur, bend)
-        blurred = treated(motion)
+        vectors = resize_flow(blur, (width, height))
+        believable = motion.believable(exposure)
+        blurred = treated(vectors)
         weight = blurred * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
-        estimate = estimated_change(picture, motion, weight, self.transfer, self.threads)
+        estimate = estimated_change(picture, vectors, weight, self.transfer, self.threads)
         if not found:
             nothing = np.zeros((height, width, 2), np.float32)
-            return Alignment(estimate, np.zeros_like(picture), nothing, motion, weight, (), exposure)
+            return Alignment(estimate, np.zeros_like(picture), nothing, vectors, weight, (), exposure)
         shares, believed, proven = _shares(list(found.values()))
         believable = np.maximum(believable, proven)
         believed *= believable
         weight = blurred * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
-        if bend is not None:
+        if motion.bend is not None:
             # The blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
             # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
-            offset = bend * np.float32(exposure * exposure / 24)
+            offset = motion.bend * np.float32(exposure * exposure / 24)
         fused = np.zeros_like(picture)
         for (j, aligned), share in zip(found.items(), shares, strict=True):
-            flow = resize_flow(compose(offset, aligned.flow) if bend is not None else aligned.flow, (width, height))
+            flow = aligned.flow if motion.bend is None else compose(offset, aligned.flow)
+            flow = resize_flow(flow, (width, height))
             warped = ops.warp(references[j], flow, mode="bicubic", threads=self.threads)
             fused += warped * cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
         fused += self._shading(picture, fused, blur)
-        mismatch = self._reblur(cv2.cvtColor(fused, cv2.COLOR_RGB2GRAY), motion)
+        mismatch = self._reblur(cv2.cvtColor(fused, cv2.COLOR_RGB2GRAY), vectors)
         mismatch -= cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         believed = np.clip(cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
         confidence = np.stack([believed, mismatch], -1)
-        return Alignment(estimate, fused - picture, confidence, motion, weight, tuple(found), exposure)
+        return Alignment(estimate, fused - picture, confidence, vectors, weight, tuple(found), exposure)
 
-    def interval(self, i: int, pictures: Mapping[int, Array]) -> tuple[Array, Array | None]:
-        """Motion per frame interval at frame ``i``, and how much it changes over one.
-
-        Each [h, w, 2] in working pixels: half the difference of the flows to its neighbours, and their sum (None
-        where there are not two neighbours in ``pictures``).
-        """
-        here = eight_bit(self._luma(pictures[i]))
-        sides = [
-            dense_flow(here, eight_bit(self._luma(pictures[j])), preset=cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-            * np.float32(j - i)
-            for j in self.analysis.neighbours(i)
-            if j in pictures
-        ]
-        if not sides:
-            return resize_flow(motion_by_homography(self.analysis, i), self.size), None
-        motion = cv2.GaussianBlur(np.mean(sides, axis=0, dtype=np.float32), (0, 0), 1.0)
-        if len(sides) < 2:
-            return motion, None
-        return motion, cv2.GaussianBlur(sides[1] - sides[0], (0, 0), 8.0)
+    def motion(self, i: int, pictures: Mapping[int, Array]) -> Motion:
+        """Motion at frame ``i``, by those of its neighbours that are in ``pictures``, at working size."""
+        there = {j - i: eight_bit(self._luma(pictures[j])) for j in self.analysis.neighbours(i) if j in pictures}
+        if not there:
+            return Motion(resize_flow(motion_by_homography(self.analysis, i), self.size))
+        return motion_between(eight_bit(self._luma(pictures[i])), there)
 
     # --- at working size ----------------------------------------------------------------------------------------
 
@@ -368,21 +350,6 @@ def treated(motion: Array) -> Array:
     return np.clip((length - _UNTOUCHED) / (_TREATED - _UNTOUCHED), 0, 1).astype(np.float32)
 
 
-def _believable(interval: Array, blur: Array, bend: Array | None) -> Array:
-    """0..1, [h, w]: how far the motion at each place can be what blurred it.
-
-    Where something comes into view or leaves it, one of the two flows is made up, and they differ by more than any
-    hand shakes. And a blur of a good part of the picture's width is smeared so far that any reference would fit.
-    """
-    gate = _falling(np.hypot(blur[..., 0], blur[..., 1]) / np.float32(blur.shape[1]), _SMEARED)
-    if bend is not None:
-        # What the whole picture's motion changes by is the camera's shake.
-        own = bend - np.median(bend, axis=(0, 1)).astype(np.float32)
-        speed = np.hypot(interval[..., 0], interval[..., 1])
-        gate *= _falling(np.hypot(own[..., 0], own[..., 1]) / (speed + np.float32(1)), _ERRATIC)
-    return cv2.GaussianBlur(gate.astype(np.float32), (0, 0), 2.0)
-
-
 def _least(left: Callable[[float], float]) -> tuple[float, float]:
     """The least that ``left`` comes to over the fractions tried, and the smallest fraction that is hardly worse.
 
@@ -406,11 +373,6 @@ def _slow(picture: Array) -> Array:
     small = reduced(picture, (-(-width // 4), -(-height // 4)))
     small = cv2.GaussianBlur(small, (0, 0), _LOWPASS / 4)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _falling(values: Array, limits: tuple[float, float]) -> Array:
-    """1 up to the first limit, 0 from the second."""
-    return np.clip((limits[1] - values) / (limits[1] - limits[0]), 0, 1)
 
 
 def _hearsay(frame: Array, flow: Array) -> Array:
@@ -458,6 +420,6 @@ def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array, Array]:
     change = (shares * np.stack([a.change for a in aligned])).sum(axis=0)
     error = np.square(_CAUTION * np.maximum(left, 0.5 * _NOISE))
     confidence = np.clip(1 - error / (np.square(change) + 1e-9), 0, 1)
-    proven = _falling(np.square(left / (change + np.float32(1e-5))), _PROVEN).astype(np.float32)
+    proven = falling(np.square(left / (change + np.float32(1e-5))), _PROVEN).astype(np.float32)
     proven = cv2.GaussianBlur(proven, (0, 0), 2.0)
     return [np.ascontiguousarray(share, np.float32) for share in shares], confidence.astype(np.float32), proven

@@ -14,7 +14,17 @@ import numpy.typing as npt
 
 from .. import ops
 
-__all__ = ["compose", "dense_flow", "eight_bit", "homography_flow", "homography_of", "moving", "reduced", "resize_flow"]
+__all__ = [
+    "compose",
+    "dense_flow",
+    "eight_bit",
+    "falling",
+    "homography_flow",
+    "homography_of",
+    "moving",
+    "reduced",
+    "resize_flow",
+]
 
 Array = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -53,6 +63,11 @@ def resize_flow(flow: Array, size: tuple[int, int]) -> Array:
 def moving(length: Array) -> npt.NDArray[np.bool_]:
     """Where something moves, by the lengths of its vectors, [H, W] in pixels; at least where it moves most."""
     return length >= min(max(_MOVES[0], _MOVES[1] * np.percentile(length, 97)), length.max())
+
+
+def falling(values: Array, limits: tuple[float, float]) -> Array:
+    """1 up to the first limit, 0 from the second."""
+    return np.clip((limits[1] - values) / (limits[1] - limits[0]), 0, 1)
 
 
 def dense_flow(

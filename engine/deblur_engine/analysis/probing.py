@@ -20,6 +20,7 @@ from ..settings import FrameRange
 from ..task import Task
 from .alignment import Aligner
 from .flow import resize_flow
+from .motion import Motion
 from .record import Analysis
 from .survey import analyse
 
@@ -178,12 +179,12 @@ def trial_gains(clip: Clip, analysis: Analysis, count: int, task: Task) -> list[
         around = (i, *analysis.neighbours(i))
         references = analysis.references_as_far(target, i)
         pictures = {n: frame.rgb for n, frame in clip.read({*around, target, *references}).items()}
-        interval, _ = aligner.interval(i, pictures)
+        interval = aligner.motion(i, pictures).interval
         exposure = float(analysis.exposure[i]) or 0.5
         sharp = pictures[target]
         blur = resize_flow(interval, (sharp.shape[1], sharp.shape[0])) * np.float32(exposure)
         blurred = ops.reblur(sharp, blur, transfer=aligner.transfer)  # type: ignore[arg-type]
-        found = aligner.fuse(target, blurred, interval, {j: pictures[j] for j in references}, exposure)
+        found = aligner.fuse(target, blurred, Motion(interval), {j: pictures[j] for j in references}, exposure)
         blended = blurred + found.weight[..., None] * found.change
         gains.append(10 * math.log10(_error(blurred, sharp) / _error(blended, sharp)))
         task.report("try", done + 1, len(pairs), "trials")

@@ -4,7 +4,7 @@
 Half of what lies between its neighbours is the motion of a camera or a thing that moves evenly. A hand does not; but
 a sharp picture of what the frame shows, aligned, tells by how it is smeared what moved while the shutter was open.
 Gauss-Newton steps on the difference between the frame and the reblurred reference, as in Lucas and Kanade's
-registration (IJCAI 1981), over the reference's place and the blur vectors together, since each would pass for the other.
+registration (IJCAI 1981), over the reference's place and the blur vectors together: each would pass for the other.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def refined_motion(
     """The blur vectors that explain ``frame`` best near ``motion``, and the flow by which ``sharp`` lies better in it.
 
     ``frame``, ``sharp``: luma [h, w], 0..1, the reference aligned; ``motion``: blur vectors [h, w, 2] in pixels;
-    ``trust``: [h, w] 0..1, where the reference can be judged by. ``reblur(picture, motion)`` blurs; ``slow(picture)`` is
-    what of a picture does not count. None where hardly more is explained.
+    ``trust``: [h, w] 0..1, where the reference can be judged by. ``reblur(picture, motion)`` blurs;
+    ``slow(picture)`` is what of a picture does not count. None where hardly more is explained.
     """
     height, width = frame.shape
     length = np.hypot(motion[..., 0], motion[..., 1])

@@ -25,7 +25,7 @@ __all__ = ["look_again", "proof_of_blur"]
 Array = npt.NDArray[np.float32]
 
 _SIDE = 640  # longest side of the pictures that are looked at
-_DOUBTFUL = 0.08  # log energy below the sharpest around it, from which a frame is looked at; a reference has as much more
+_DOUBTFUL = 0.08  # log energy that a frame looked at lacks of the sharpest around it, and of its references
 _RESTS = 0.006  # of the picture's longest side, that its corners move by in an interval of a camera at rest
 _FAST = 8.0  # pixels in an interval: what moves by less is judged by its track
 _REFERENCES = 2
@@ -45,9 +45,9 @@ def look_again(clip: Clip, analysis: Analysis, task: Task) -> Analysis:
     for done, (i, references) in enumerate(asked.items()):
         numbers = {i, *analysis.neighbours(i), *references}
         pictures = {n: reduced(frame.rgb, size) for n, frame in clip.read(numbers).items()}
-        interval, bend = aligner.interval(i, pictures)
+        motion = aligner.motion(i, pictures)
         usual = float(np.median(analysis.exposure[_blurry_with(analysis, i)]))
-        found = aligner.fuse(i, pictures[i], interval, {j: pictures[j] for j in references}, usual, bend)
+        found = aligner.fuse(i, pictures[i], motion, {j: pictures[j] for j in references}, usual)
         changed, sharper = proof_of_blur(pictures[i], found)
         if changed > _PROOF and sharper > _SHARPER:
             sharp[i], blurry[i], exposure[i] = False, True, found.exposure

@@ -17,8 +17,8 @@ from ..task import Task
 from .exposure import exposures
 from .flow import dense_flow, eight_bit, homography_flow, homography_of, reduced, resize_flow
 from .record import Analysis
-from .second_look import look_again
 from .scenes import CutFinder
+from .second_look import look_again
 
 __all__ = ["analyse", "small_size"]
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .. import ops
 from ..analysis import Aligner, Alignment, Analysis
 from ..analysis.flow import resize_flow
+from ..analysis.motion import Motion
 from ..errors import NoBenefit
 from ..media import Clip
 from ..task import Task
@@ -123,7 +124,7 @@ def _pair(
     if len(references) > 1 and rng.random() < _NOT_NEAREST:
         references = references[1:]
     pictures = frames.get([*around, target, *references])
-    interval, _ = aligner.interval(blurry, {j: pictures[j] for j in around})
+    interval = aligner.motion(blurry, {j: pictures[j] for j in around}).interval
     sharp = pictures[target]
     height, width = sharp.shape[:2]
     draw = rng.random()
@@ -136,7 +137,7 @@ def _pair(
     told = _misjudged(interval, rng)
     estimate = float(np.clip(true_exposure * rng.uniform(0.6, 1.6), 0.05, 1.0))
     off_by = float(np.exp(rng.normal(0, _EXPOSURE_ERROR)))
-    alignment = aligner.fuse(target, frame, told, {j: pictures[j] for j in references}, estimate, off_by=off_by)
+    alignment = aligner.fuse(target, frame, Motion(told), {j: pictures[j] for j in references}, estimate, off_by=off_by)
     return _cut(frame, sharp, alignment, target, is_blurred, rng)
 
 
