@@ -133,6 +133,8 @@ def _fit(
         save()
         raise
     task.report("export", 0, 1, "files")
+    if warm and recipe.has_blend:
+        loop.lean_to_start()
     metadata = _judged(clip, analysis, loop, held_out, settings, mark, transfer, warm, task)
     if settings.keep_references:
         metadata = replace(metadata, references=_kept(clip, metadata, task))
