@@ -340,3 +340,19 @@ def test_a_range_of_a_clip(shot: Panned, tmp_path: Path) -> None:
     clip = write_lossless(tmp_path / "shot.mkv", shot.pictures)
     result = fit(clip, settings=replace(SHORT, frames=FrameRange(2, 9), pairs=24))
     assert result.metadata.frame_count == 8 and result.metadata.recipe["frames"] == "2-9"
+
+
+def test_a_fit_leans_back_to_its_warm_start() -> None:
+    settings = replace(QUICK, width=4, crop=32, steps=3)
+    shown = np.full((48, 48, 3), 0.5, np.float16)
+    one = Pair(shown, shown, *(np.zeros((48, 48, c), np.float16) for c in (3, 3, 2, 2)), shown[..., :1] * 2, 0, True)
+    loop = FittingLoop([one], HeldOut([one]), settings, torch.device("cpu"))
+    loop.start_from_network()
+    start = {name: value.clone() for name, value in loop.best.state_dict().items()}
+    with torch.no_grad():
+        for value in loop.best.parameters():
+            value.add_(1.0)
+    loop.lean_to_start()
+    for name, value in loop.best.state_dict().items():
+        torch.testing.assert_close(value, start[name] + 0.75, msg=name)
+    assert all(torch.equal(value, start[name]) for name, value in loop.network.state_dict().items())

@@ -80,9 +80,8 @@ class HeldOut:
                 for kind, share in enumerate((1 - believed[inside], believed[inside])):
                     top[kind, k] += (along[inside] * share).sum()
                     bottom[kind, k] += (of[inside] * share).sum()
-        alone, believing = (
-            _table(top[kind], bottom[kind], float(top.sum()), float(bottom.sum()), _PRUDENCE[kind]) for kind in (0, 1)
-        )
+        of_all = _PRUDENCE[0] * float(top.sum()), float(bottom.sum())
+        alone, believing = (_table(_PRUDENCE[kind] * top[kind], bottom[kind], *of_all) for kind in (0, 1))
         return alone, believing
 
     def _restored(self, network: torch.nn.Module, device: torch.device) -> list[tuple[dict[str, Array], Array]]:
@@ -97,7 +96,7 @@ class HeldOut:
         return result
 
 
-def _table(top: Doubles, bottom: Doubles, top_of_all: float, bottom_of_all: float, prudence: float) -> Trust:
+def _table(top: Doubles, bottom: Doubles, top_of_all: float, bottom_of_all: float) -> Trust:
     seen = bottom > 1e-3
     lengths = max(1, int(seen.sum()))
     lacking = max(0.0, _OTHER_KIND - float(bottom.sum()) / max(bottom_of_all, 1e-9))
@@ -105,7 +104,7 @@ def _table(top: Doubles, bottom: Doubles, top_of_all: float, bottom_of_all: floa
     def with_all(own: Doubles, of_all: float) -> Doubles:
         return own + _PRIOR * (own.sum() + lacking * of_all) / lengths
 
-    factors = np.clip(prudence * with_all(top, top_of_all) / np.maximum(with_all(bottom, bottom_of_all), 1e-9), 0, 1)
+    factors = np.clip(with_all(top, top_of_all) / np.maximum(with_all(bottom, bottom_of_all), 1e-9), 0, 1)
     if seen.any():  # lengths that no held-out pair has are trusted as the nearest that one has
         factors = np.interp(_LENGTHS, np.asarray(_LENGTHS)[seen], factors[seen])
     return tuple((length, round(float(factor), 4)) for length, factor in zip(_LENGTHS, factors, strict=True))
