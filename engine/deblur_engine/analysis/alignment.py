@@ -36,7 +36,7 @@ _SHORT = 6.0  # pixels of blur: half a pixel more or less of it decides, which h
 _NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is right
 _CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
-_EXPOSURES = tuple(np.geomspace(0.08, 1.0, 14).tolist())  # fractions tried
+_EXPOSURES = tuple(np.geomspace(0.08, 1.0, 13).tolist())  # fractions tried
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
@@ -356,8 +356,14 @@ def _least(left: Callable[[float], float]) -> tuple[float, float]:
     What a reference is off by, blur covers up, so the best fraction is too large rather than too small; and too long a
     blur undone does more harm than too short a one.
     """
-    values = np.array([left(fraction) for fraction in _EXPOSURES])
-    scale = np.log(_EXPOSURES)
+    # Every third first, then those around the best of them.
+    left_at = {k: left(_EXPOSURES[k]) for k in range(0, len(_EXPOSURES), 3)}
+    best = min(left_at, key=lambda k: left_at[k])
+    around = range(max(0, best - 2), min(len(_EXPOSURES), best + 3))
+    left_at |= {k: left(_EXPOSURES[k]) for k in around if k not in left_at}
+    known = sorted(left_at)
+    values = np.array([left_at[k] for k in known])
+    scale = np.log([_EXPOSURES[k] for k in known])
     fine = np.linspace(scale[0], scale[-1], 100 * len(scale))  # so fine that what hardly differs stays together
     between = np.interp(fine, scale, values)
     k = int(np.clip(np.argmin(values), 1, len(values) - 2))
