@@ -57,7 +57,7 @@ def test_what_a_sharper_frame_proves_blurry_is_found_and_a_sharp_one_is_not(
     assert found.blurry.tolist() == [exposure > 0 for exposure in EXPOSURES]
     assert found.sharp.tolist() == [exposure == 0 for exposure in EXPOSURES]
     assert 0.35 < found.exposure[PASSES] < 0.9
-    assert [(e.stage, e.done, e.total) for e in events] == [("look again", 1, 2), ("look again", 2, 2)]
+    assert [(e.stage, e.done, e.total) for e in events] == [("expose", 1, 2), ("expose", 2, 2)]
     assert not misjudged.blurry[PASSES] and misjudged.sharp[PASSES]  # what was given stays as it was
 
 

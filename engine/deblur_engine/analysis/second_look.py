@@ -51,7 +51,7 @@ def look_again(clip: Clip, analysis: Analysis, task: Task) -> Analysis:
         changed, sharper = proof_of_blur(pictures[i], found)
         if changed > _PROOF and sharper > _SHARPER:
             sharp[i], blurry[i], exposure[i] = False, True, found.exposure
-        task.report("look again", done + 1, len(asked))
+        task.report("expose", done + 1, len(asked))
     return replace(analysis, sharp=sharp, blurry=blurry, exposure=exposure)
 
 
