@@ -166,7 +166,7 @@ class Aligner:
         if not found and exposure > 0:
             exposure = min(exposure, longest_exposure(frame, interval, self.transfer, self.threads))
         blur = interval * np.float32(exposure)
-        if found:
+        if found and exposure > 0:
             blur, found = self._refined(i, frame, blur, even, found, references)
         vectors = resize_flow(blur, (width, height))
         believable = motion.believable(exposure)
