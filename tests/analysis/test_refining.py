@@ -101,6 +101,21 @@ def test_what_stands_still_stays_still() -> None:
     assert not found[0][:, : WIDTH // 2].any() and not found[1][:, : WIDTH // 2].any()
 
 
+@pytest.mark.parametrize("slope", [(1, 0), (0, 1), (1, 1), (1, -1), (1, 2)])
+@pytest.mark.parametrize("length", [6.0, 90.0])
+def test_stripes_say_nothing_of_motion_along_them(slope: tuple[int, int], length: float) -> None:
+    """One of four directions is known; the equations for the others rest on what is expected of them."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+
+    def stripes(shift: float) -> Array:
+        return (0.5 + 0.4 * np.sin((slope[0] * (x + shift) + slope[1] * y) / 5)).astype(np.float32)
+
+    frame = np.mean([stripes(6.0 * m) for m in (np.arange(24) + 0.5) / 24 - 0.5], axis=0, dtype=np.float32)
+    told = field((length, -0.5 * length))
+    found = refined(frame, stripes(0), told)
+    assert found is None or (np.isfinite(found[0]).all() and np.abs(found[0] - told).max() < 3 * 1.5 + 1e-3)
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_are_no_numbers_refine_nothing(value: float) -> None:

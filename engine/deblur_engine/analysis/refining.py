@@ -29,6 +29,9 @@ _NOISE = np.float32(2.0 / 255)
 _LENGTH, _LEAST = 0.15, 0.3  # how far the motion is expected to be off: of its length, and pixels beside that
 _PLACE = 0.5  # pixels that the reference is expected to lie off
 _PROBE = np.float32(0.5)  # pixels to both sides, for slopes
+_DAMPED = np.float32(
+    1.001
+)  # times the diagonal: stripes say nothing across, which rounding must not turn into something
 _FARTHEST = 1.5  # pixels that one step changes a blur vector by
 _WORTH = 0.98  # of what was unexplained, that may be left
 
@@ -85,6 +88,8 @@ def refined_motion(
             right[..., a] = _window(weighted * off)
             for b in range(a, 4):
                 normal[..., a, b] = normal[..., b, a] = _window(weighted * slopes[b])
+        for a in range(4):
+            normal[..., a, a] *= _DAMPED
         for a in (0, 1):
             normal[..., a, a] += motion_prior
             normal[..., 2 + a, 2 + a] += place_prior
