@@ -153,8 +153,8 @@ class Aligner:
         # Flow at a fine scale follows parallax and things that move, and noise; at a coarse one it is less led astray.
         even = bool(longest < _EVEN * typical)
         found: dict[int, _Aligned] = {}
-        for j, reference in references.items():
-            sharp = self._luma(reference)
+        sharps = {j: self._luma(reference) for j, reference in references.items()}
+        for j, sharp in sharps.items():
             if not found and exposure > 0:
                 first, exposure = self._choose_exposure(i, j, frame, sharp, interval, exposure, even)
                 if off_by != 1:
@@ -167,7 +167,7 @@ class Aligner:
             exposure = min(exposure, longest_exposure(frame, interval, self.transfer, self.threads))
         blur = interval * np.float32(exposure)
         if found and exposure > 0:
-            blur, found = self._refined(i, frame, blur, even, found, references)
+            blur, found = self._refined(i, frame, blur, even, found, sharps)
         vectors = resize_flow(blur, (width, height))
         believable = motion.believable(exposure)
         blurred = treated(vectors)
@@ -255,7 +255,7 @@ class Aligner:
         return aligned, best
 
     def _refined(
-        self, i: int, frame: Array, blur: Array, even: bool, found: dict[int, _Aligned], references: Mapping[int, Array]
+        self, i: int, frame: Array, blur: Array, even: bool, found: dict[int, _Aligned], sharps: Mapping[int, Array]
     ) -> tuple[Array, dict[int, _Aligned]]:
         """The blur vectors as the frame's own blur tells them, and the references aligned by those."""
         shares, believed, proven = _shares(list(found.values()))
@@ -268,11 +268,10 @@ class Aligner:
         if better is None:
             return blur, found
         blur, place = better
-        again = {}
-        for j, aligned in found.items():
-            start = compose(place, aligned.flow)
-            again[j] = self._one(i, j, frame, self._luma(references[j]), blur, even, start)
-        return blur, again
+        return blur, {
+            j: self._one(i, j, frame, sharps[j], blur, even, compose(place, aligned.flow))
+            for j, aligned in found.items()
+        }
 
     def _one(
         self, i: int, j: int, frame: Array, sharp: Array, blur: Array, even: bool, start: Array | None = None

@@ -54,6 +54,7 @@ def refined_motion(
     height, width = frame.shape
     length = np.hypot(motion[..., 0], motion[..., 1])
     moves = np.minimum(length, 1)[..., None]
+    judged = trust * moves[..., 0]
     # Prior precisions, for the mean over a window in place of the sum.
     window = np.float32(2 * np.pi * _WINDOW**2)
     motion_prior = _small(1 / (window * np.square(_LENGTH * length + _LEAST)))
@@ -67,14 +68,13 @@ def refined_motion(
         off -= slow(off)
         local = cv2.GaussianBlur(off * off, (0, 0), 3.0)
         if step == 0:
-            # Outliers count less, as Geman and McClure have it; from the first to the last step by the same measure.
-            judged = trust * moves[..., 0]
             scale = np.float32(np.median(local[judged > 0.5]) if (judged > 0.5).any() else 0) + _NOISE**2
-            start = judged / (scale * np.square(1 + local / (2 * scale)))
-            first = float((start * off * off).sum())
-        if step == _STEPS:
+        elif step == _STEPS:
             break
+        # Outliers count less, as Geman and McClure have it; the first and the last step by the same measure.
         weight = judged / (scale * np.square(1 + local / (2 * scale)))
+        if step == 0:
+            start, first = weight, float((weight * off * off).sum())
         slopes = []
         for axis in np.eye(2, dtype=np.float32) * _PROBE:
             slope = reblur(placed, found + axis) - reblur(placed, found - axis)
