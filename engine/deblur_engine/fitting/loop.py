@@ -86,7 +86,7 @@ class FittingLoop:
         self._start = {name: value.clone() for name, value in learned(self.network).items()}
 
     def lean_to_start(self) -> None:
-        """Take the best a part of the way back to where it started, if that was a warm start.
+        """Take the best a part of the way back to the warm start that it began at.
 
         Pairs are not quite what real frames are. Between the weights of a network that knows other footage and those
         fitted to these pairs lie some that do as well on the pairs, and better elsewhere (Wortsman et al., "Robust
