@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The made-up examples that the warm start was trained on."""
+"""How the warm start is trained: from footage and photographs to examples, and from those to weights."""
 
 from __future__ import annotations
 
@@ -10,68 +10,80 @@ import numpy as np
 import pytest
 
 from deblur_engine.fitting.network import DeblurNet
-from deblur_engine.fitting.pretrain import main, read_pictures, sample
+from deblur_engine.fitting.pretrain import examples, find_sources, main, read_footage, read_pictures
+from deblur_engine.fitting.shots import Shot
 from deblur_engine.fitting.warm_start import load_warm_start
 from panned import Panned, Scene, code, psnr, texture, write_lossless
 
 
-def test_examples_are_sane() -> None:
-    picture = code(texture(3))
-    rng = np.random.default_rng(0)
-    blurred = still = bare = helped = 0
-    for _ in range(40):
-        example = sample(picture, 64, rng)
-        assert example is not None and example.shape == (64, 64, 16) and example.dtype == np.float16
-        assert np.isfinite(example).all()
-        sharp, frame, estimate, reference, confidence, motion = np.split(
-            example.astype(np.float32), [3, 6, 9, 12, 14], 2
-        )
-        believed = confidence[..., :1]
-        assert frame.min() >= 0 and frame.max() <= 1 and believed.min() >= 0 and believed.max() <= 1
-        assert np.abs(reference).max() < 1.3 and np.abs(estimate).max() < 2  # bicubic may ring a little
-        assert np.hypot(motion[..., 0], motion[..., 1]).max() < 160
-        before = psnr(frame, sharp)
-        assert before > 8
-        blurred += before < 30
-        still += not motion.any()
-        if not reference.any():
-            bare += 1
-            continue
-        helped += psnr(frame + estimate + believed * (reference - estimate), sharp) > before - 0.2
-    assert blurred > 15 and 0 < still < 15 and 8 < bare < 36
-    assert helped >= 0.6 * (40 - bare)
+def test_examples_are_a_shot_s_blurry_frames_with_what_alignment_says_of_them() -> None:
+    clip = Panned([Scene([0, 0, 0, 0.8, 0, 0.9, 0])], (192, 128))
+    pictures = [p.astype(np.float32) / np.float32(255) for p in clip.pictures]
+    truth = [p.astype(np.float32) / np.float32(255) for p in clip.truth]
+    pairs = examples(Shot(tuple(pictures), tuple(truth)), np.random.default_rng(0))
+    assert [pair.target for pair in pairs] == [3, 5]
+    for pair in pairs:
+        assert pair.blurred and pair.frame.shape == (128, 192, 3) and pair.weight.shape == (128, 192, 1)
+        assert np.abs(pair.frame.astype(np.float32) - pictures[pair.target]).max() < 1e-3
+        assert np.abs(pair.sharp.astype(np.float32) - truth[pair.target]).max() < 1e-3
+        change = pair.estimate + pair.confidence[..., :1] * (pair.reference - pair.estimate)
+        frame, sharp = pair.frame.astype(np.float32), pair.sharp.astype(np.float32)
+        assert psnr(frame + change, sharp) > psnr(frame, sharp) + 3
 
 
-def test_the_same_generator_makes_the_same_example() -> None:
-    picture = code(texture(3))
-    one, two = (sample(picture, 48, np.random.default_rng(5)) for _ in range(2))
-    assert one is not None and two is not None
-    np.testing.assert_array_equal(one, two)
+def test_a_sharp_shot_gives_no_examples() -> None:
+    still = tuple(np.asarray(texture(3)[:96, :128], np.float32) for _ in range(4))
+    assert examples(Shot(still, still), np.random.default_rng(0)) == []
 
 
-def test_small_and_flat_pictures_give_none() -> None:
-    rng = np.random.default_rng(0)
-    assert sample(np.zeros((90, 400, 3), np.uint8), 64, rng) is None
-    assert sample(np.full((400, 400, 3), 90, np.uint8), 64, rng) is None
+def test_sources_are_found_in_folders_and_parted(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("b.MOV", "in/a.mp4", "in/c.JPG", "notes.txt"):
+        (tmp_path / name).touch()
+    clips, pictures = find_sources([tmp_path])
+    assert [p.name for p in clips] == ["b.MOV", "a.mp4"] and [p.name for p in pictures] == ["c.JPG"]
 
 
-def test_photographs_are_read_reduced_and_clips_by_every_twelfth_frame(tmp_path: Path) -> None:
-    big = np.zeros((900, 1200, 3), np.uint8)
+def test_photographs_are_read_reduced(tmp_path: Path) -> None:
+    big = np.zeros((900, 1300, 3), np.uint8)
     big[..., 2] = 200  # red, as OpenCV writes it
     cv2.imwrite(str(tmp_path / "a.png"), big)
+    cv2.imwrite(str(tmp_path / "small.png"), big[:300, :300])
     (tmp_path / "b.jpg").write_text("no picture")
-    clip = write_lossless(tmp_path / "c.mkv", Panned([Scene([0] * 13)], (64, 48)).pictures)
-    found = read_pictures([clip, tmp_path / "a.png", tmp_path / "b.jpg"])
-    assert [max(p.shape) for p in found] == [960, 600, 64, 64]
-    assert found[0][5, 5].tolist() == [200, 0, 0] and all(p.dtype == np.uint8 for p in found)
+    (sizes,) = read_pictures([tmp_path / "a.png", tmp_path / "b.jpg", tmp_path / "small.png"])
+    assert [max(p.shape) for p in sizes] == [1000, 720]
+    assert sizes[0][5, 5].tolist() == [200, 0, 0] and all(p.dtype == np.uint8 for p in sizes)
 
 
-def test_main_trains_and_writes_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cv2.imwrite(str(tmp_path / "photo.png"), cv2.resize(code(texture(3)), (1280, 960)))
+def test_footage_is_neighbouring_frames_and_of_a_short_clip_all(tmp_path: Path) -> None:
+    pictures = Panned([Scene([0] * 40)], (64, 48)).pictures
+    path = write_lossless(tmp_path / "c.mkv", pictures)
+    starts = set()
+    for seed in range(6):
+        read = read_footage(path, 3, np.random.default_rng(seed))
+        assert len(read) == 29
+        start = next(i for i in range(12) if np.array_equal(read[0], pictures[i]))
+        assert all(np.array_equal(a, b) for a, b in zip(read, pictures[start:], strict=False))
+        starts.add(start)
+    assert len(starts) > 2
+    assert len(read_footage(path, 6, np.random.default_rng(0))) == 40
+
+
+@pytest.mark.parametrize("kind", ["footage", "photographs"])
+def test_main_trains_and_writes_weights(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if kind == "footage":
+        # What moves does so by enough for frames exposed for longer to be blurry.
+        write_lossless(tmp_path / "pan.mkv", Panned([Scene([0] * 60)], (160, 96)).pictures)
+    else:
+        cv2.imwrite(str(tmp_path / "photo.png"), cv2.resize(code(texture(3)), (1280, 960)))
     out = tmp_path / "w.safetensors"
-    options = ["--minutes", "0.02", "--width", "4", "--crop", "32", "--pool", "16", "--threads", "1"]
+    options = ["--minutes", "0.02", "--width", "4", "--crop", "32", "--pool", "8", "--held-out", "4"]
     main([str(tmp_path), "--out", str(out), *options])
     assert load_warm_start(DeblurNet(4), out)
+    assert "held out" in capsys.readouterr().out
+
+
+def test_nothing_to_learn_from_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main([str(tmp_path / "absent.png"), "--out", str(out)])
+        main([str(tmp_path / "absent.png"), "--out", str(tmp_path / "w.safetensors")])
     assert "none of these" in capsys.readouterr().err

@@ -38,14 +38,22 @@ class Batches:
         self._batch = batch
         smallest = min(min(pair.frame.shape[:2]) for pair in pairs)
         self._crop = min(crop, smallest)
+        self._device = device
+        self._pairs: list[Tensor] = []
+        self._need: list[np.ndarray] = []
+        for pair in pairs:
+            self.add(pair)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def add(self, pair: Pair, instead_of: int | None = None) -> None:
+        """Draw from this pair too, or instead of the one with this number, counted from 0."""
         # Channels of a pair side by side, so that one slice cuts all.
-        self._pairs = [
-            torch.from_numpy(
-                np.concatenate([p.sharp, *(getattr(p, name) for name in INPUTS)], 2).transpose(2, 0, 1).copy()
-            ).to(device)
-            for p in pairs
-        ]
-        self._need = [_need(p) for p in pairs]
+        channels = np.concatenate([pair.sharp, *(getattr(pair, name) for name in INPUTS)], 2).transpose(2, 0, 1)
+        where = slice(len(self), None) if instead_of is None else slice(instead_of, instead_of + 1)
+        self._pairs[where] = [torch.from_numpy(channels.copy()).to(self._device)]
+        self._need[where] = [_need(pair)]
 
     def draw(self) -> Batch:
         """One batch; the same sequence of batches for the same seed."""

@@ -27,6 +27,7 @@ __all__ = [
     "Pair",
     "Shutter",
     "a_piece",
+    "as_pair",
     "as_recorded",
     "expose",
     "make_pairs",
@@ -138,7 +139,7 @@ def _pair(
     estimate = float(np.clip(true_exposure * rng.uniform(0.6, 1.6), 0.05, 1.0))
     off_by = float(np.exp(rng.normal(0, _EXPOSURE_ERROR)))
     alignment = aligner.fuse(target, frame, Motion(told), {j: pictures[j] for j in references}, estimate, off_by=off_by)
-    return _cut(frame, sharp, alignment, target, is_blurred, rng)
+    return as_pair(frame, sharp, alignment, target, is_blurred, a_piece(sharp.shape, rng))
 
 
 def _exposure(analysis: Analysis, i: int) -> float:
@@ -211,11 +212,15 @@ def a_piece(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[slice, sl
     return slice(y, y + h), slice(x, x + w)
 
 
-def _cut(
-    frame: Array, sharp: Array, alignment: Alignment, target: int, is_blurred: bool, rng: np.random.Generator
+def as_pair(
+    frame: Array,
+    sharp: Array,
+    alignment: Alignment,
+    target: int,
+    blurred: bool,
+    where: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> Pair:
-    """The pair, of a piece of the frame if the frame is large."""
-    where = a_piece(sharp.shape, rng)
+    """The pair of a frame and its truth, by what alignment found out about it; of the piece ``where`` of it."""
 
     def piece(values: Array) -> npt.NDArray[np.float16]:
         inside = values[where]
@@ -230,5 +235,5 @@ def _cut(
         piece(alignment.motion),
         piece(alignment.weight),
         target,
-        is_blurred,
+        blurred,
     )

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the warm start that ships with the package was trained, so that anyone can do it again.
 
-    python -m deblur_engine.fitting.pretrain --minutes 60 --out warm_start.safetensors PICTURES...
+    python -m deblur_engine.fitting.pretrain --minutes 60 --out warm_start.safetensors FOOTAGE_AND_PICTURES...
 
-``PICTURES`` are sharp photographs (any format that OpenCV reads) or clips whose frames are sharp; folders are searched.
-From each a crop is taken, moved and blurred at random, and given a reference that is warped by a random error, so that
-what is learned is how to undo motion blur along a roughly known path, and how far to believe a reference. Fitting then
-replaces these guesses by the clip's own blur and its aligner's own errors.
+What is given are clips whose frames are sharp, and sharp photographs; folders are searched. Shots are made of them
+(``shots``), and the very analysis that a real clip goes through makes the examples: so the network meets its true
+errors, in motion, exposure, references and belief, and learns which of what it is told holds. Processes make shots all
+the while, and what was made replaces what has been seen for longest. Fitting then teaches it the clip's own blur.
 
-What ships was trained on one core in three runs, each going on from the one before (``--init``): 8,500 steps and 6,000
-with earlier forms of these examples and of the network's inputs, then 4,300 with these.
+Of both, footage teaches more: trained on photographs alone, whose motion is tidier than any real one, the network
+believes too much of what it is told, and does worse on real clips the better it gets on these.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
+from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -25,179 +29,235 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .. import ops
-from ..analysis.alignment import treated
-from ..analysis.undoing import estimated_change
-from ..artifact.schema import INPUTS
+from ..analysis import Aligner, Alignment, analyse
+from ..analysis.flow import reduced
+from ..errors import BadInput, DeblurError
 from ..media import open_clip
-from .losses import restoration_loss
-from .network import DeblurNet
-from .pairs import turned
-from .synthetic import expose_photograph, smooth_noise
+from ..settings import FitSettings
+from ..task import Event, Task
+from .batches import Batch, Batches
+from .held_out import HeldOut
+from .loop import FittingLoop
+from .pairs import Pair, as_pair
+from .recipes import recipe_of
+from .shots import Shot, film, refilm
 from .warm_start import load_warm_start, save_warm_start
 
-__all__ = ["find_pictures", "main", "sample"]
+__all__ = ["examples", "find_sources", "main", "read_footage", "read_pictures"]
 
-Array = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
-_CLIPS = {".mp4", ".mov", ".mkv"}
-_MARGIN = 32  # pixels around the crop, for blur that reaches in from outside
-_BATCH = 8
-_TIMES_SEEN = 4  # of each example, before new ones are made
-_NO_REFERENCE = 0.35  # share of examples shown without one, as a renderer without the clip's other frames is
+_CLIPS = {".mp4", ".mov", ".mkv", ".avi", ".webm"}
+_OF_FOOTAGE = 0.75  # share of shots that are made of footage, where there are photographs too
+_STRIDES = (3, 4, 5, 6)  # frames of footage to one of a shot
+_SIDES = (448, 560, 640)  # pixels that a shot of footage has along its longer side
+_SIZE = (448, 256)  # pixels of a shot, width and height
+_FRAMES = 9  # of a shot
+_AT_MOST = 5  # examples of a shot
+_SHOWN_EVERY = 200  # steps
+_IN_VAIN = 100  # shots without an example, one after the other, until it is given up
 
 
-def find_pictures(given: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
-    """``read_pictures`` of files and of what lies in folders."""
-    inside = [found for path in given for found in (path.rglob("*") if path.is_dir() else [path])]
-    return read_pictures([path for path in inside if path.suffix.lower() in _PICTURES | _CLIPS])
+def find_sources(given: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Clips and picture files among ``given`` and in the folders among them, sorted."""
+    inside = sorted(found for path in given for found in (path.rglob("*") if path.is_dir() else [path]))
+    inside = [path for path in inside if path.is_file()]
+    clips, pictures = ([path for path in inside if path.suffix.lower() in kinds] for kinds in (_CLIPS, _PICTURES))
+    return clips, pictures
 
 
-def read_pictures(paths: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
-    """Sharp RGB pictures, uint8: photographs at several smaller, thus crisp, sizes; every 12th frame of clips."""
-    found: list[npt.NDArray[np.uint8]] = []
-    for path in sorted(paths):
-        if path.suffix.lower() in _CLIPS:
-            with open_clip(path) as clip:
-                found += [
-                    np.round(np.clip(f.rgb, 0, 1) * 255).astype(np.uint8) for f in clip.frames() if f.index % 12 == 0
-                ]
-            continue
+def read_footage(path: Path, stride: int, rng: np.random.Generator) -> list[Bytes]:
+    """Neighbouring frames from somewhere in a clip, made smaller, R'G'B' uint8: for a shot of ``_FRAMES`` frames."""
+    with open_clip(path) as clip:
+        wanted = min(len(clip), (_FRAMES - 1) * stride + 5)
+        start = int(rng.integers(len(clip) - wanted + 1))
+        factor = min(1.0, int(rng.choice(_SIDES)) / max(clip.info.width, clip.info.height))
+        size = (round(clip.info.width * factor), round(clip.info.height * factor))
+        frames = clip.frames(start, start + wanted)
+        return [np.round(np.clip(reduced(frame.rgb, size), 0, 1) * 255).astype(np.uint8) for frame in frames]
+
+
+def read_pictures(paths: Iterable[Path]) -> list[list[Bytes]]:
+    """Sharp R'G'B' pictures, uint8, each at several smaller, thus crisp, sizes; what cannot be read is left out."""
+    found = []
+    for path in paths:
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if bgr is None:
             continue
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-        for side in (1600, 960, 600):
-            factor = side / max(rgb.shape[:2])
-            if factor <= 0.8:
-                found.append(cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA))
+        factors = [factor for side in (1600, 1000, 720) if (factor := side / max(rgb.shape[:2])) <= 0.8]
+        sizes = [cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) for factor in factors]
+        if sizes:
+            found.append(sizes)
     return found
 
 
-def sample(picture: npt.NDArray[np.uint8], side: int, rng: np.random.Generator) -> npt.NDArray[np.float16] | None:
-    """One example, float16 [side, side, 16]: the sharp picture, then what ``DeblurNet`` takes, in its order.
+def examples(shot: Shot, rng: np.random.Generator) -> list[Pair]:
+    """What alignment finds out about the blurry frames of a shot, each with its truth; some of them if there are many.
 
-    None where the crop shows nothing to learn from.
+    None of a shot in which no frame is taken for blurry.
     """
-    made = expose_photograph(picture, side + 2 * _MARGIN, rng)
-    if made is None:
-        return None
-    told = _told(made.motion, rng)
-    estimate = estimated_change(made.frame, told, treated(told), "srgb")
-    reference, confidence = _reference(made.sharp, made.frame, estimate, told, rng)
-    stacked = np.concatenate([made.sharp, made.frame, estimate, reference, confidence, told], 2)
-    return stacked[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN].astype(np.float16)
+    with tempfile.TemporaryDirectory(prefix="deblur-shot-") as folder:
+        for number, picture in enumerate(shot.recorded):
+            code = np.round(picture[..., ::-1] * 255).astype(np.uint8)
+            cv2.imwrite(f"{folder}/frame.{number:03d}.png", code, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        with open_clip(Path(folder) / "frame.%03d.png") as clip:
+            analysis = analyse(clip, references=FitSettings().references)
+            aligner = Aligner(analysis, transfer="srgb", threads=1)
+            pictures = {frame.index: frame.rgb for frame in clip.frames()}
+    blurry = np.flatnonzero(analysis.blurry)
+    chosen = rng.permutation(blurry)[:_AT_MOST].tolist()
+
+    def pair(i: int) -> Pair:
+        alignment: Alignment = aligner.align(i, {k: pictures[k] for k in aligner.needs(i)})
+        return as_pair(pictures[i], shot.truth[i], alignment, i, True)
+
+    return [pair(i) for i in sorted(chosen)]
 
 
-def _told(blur: Array, rng: np.random.Generator) -> Array:
-    """The motion as an analysis would have it: its length, its direction and its places are off."""
-    if rng.random() < 0.08:
-        return np.zeros_like(blur)
-    turn, factor = rng.normal(0, 0.12), float(np.exp(rng.normal(0, 0.2)))
-    length = float(np.hypot(blur[..., 0], blur[..., 1]).mean())
-    blur = cv2.GaussianBlur(blur, (0, 0), float(rng.uniform(0.5, 6.0)))  # where motions meet, flow is smoothed
-    return np.ascontiguousarray(
-        turned(blur, turn, factor) + smooth_noise(len(blur), 4, 2, rng) * np.float32(rng.uniform(0, 0.2) * length + 0.1)
-    )
+_photographs: list[list[Bytes]] = []  # in a process that makes shots
+_clips: list[Path] = []
 
 
-def _reference(
-    sharp: Array, frame: Array, estimate: Array, told: Array, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """A reference with the errors that alignment makes, less the frame, and a confidence of the aligner's kind."""
-    side = len(sharp)
-    if rng.random() < _NO_REFERENCE:
-        return np.zeros_like(sharp), np.zeros((side, side, 2), np.float32)
-    error = smooth_noise(side, int(rng.choice([2, 4, 8, 16])), 2, rng) * np.float32(np.exp(rng.uniform(-3.0, 1.8)))
-    reference = ops.warp(sharp, np.ascontiguousarray(error), mode="bicubic")
-    if rng.random() < 0.5:  # something in the way
-        y, x = rng.integers(0, side, 2)
-        reference[y : y + side // 3, x : x + side // 3] = sharp[::-1][y : y + side // 3, x : x + side // 3]
-    again = ops.reblur(cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY), told, transfer="srgb")
-    mismatch = again - cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    residual = cv2.GaussianBlur(np.square(mismatch), (0, 0), 6.0)
-    change = cv2.GaussianBlur(np.square(reference - frame).mean(2), (0, 0), 6.0)
-    # Alignment is more careful in some clips than in others; how careful, the network cannot know.
-    caution = np.float32(np.exp(rng.uniform(0.0, 2.5)))
-    believed = np.clip(1 - caution * np.maximum(residual, 1.5e-5) / (change + 1e-9), 0, 1)
-    return reference - frame, np.stack([believed, mismatch], 2)
+def _begin(clips: Sequence[Path], pictures: Sequence[Path]) -> None:
+    cv2.setNumThreads(1)
+    _clips[:], _photographs[:] = clips, read_pictures(pictures)
 
 
-def _examples(
-    pictures: Sequence[npt.NDArray[np.uint8]], count: int, side: int, rng: np.random.Generator
-) -> torch.Tensor:
-    # Every photograph counts alike whatever its size; a large one has more different crops all the same.
-    pool: list[npt.NDArray[np.float16]] = []
-    while len(pool) < count:
-        made = sample(pictures[int(rng.integers(len(pictures)))], side, rng)
-        if made is not None:
-            pool.append(made)
-    return torch.from_numpy(np.stack(pool).transpose(0, 3, 1, 2).copy())
+def _make(seed: int) -> list[Pair]:
+    """The examples of one shot; the same for the same seed and sources."""
+    rng = np.random.default_rng(seed)
+
+    def picture() -> Bytes:
+        sizes = _photographs[int(rng.integers(len(_photographs)))]
+        return sizes[int(rng.integers(len(sizes)))]
+
+    if _clips and (not _photographs or rng.random() < _OF_FOOTAGE):
+        stride = int(rng.choice(_STRIDES))
+        shot = refilm(read_footage(_clips[int(rng.integers(len(_clips)))], stride, rng), stride, rng)
+    else:
+        shot = film(picture(), picture(), _SIZE, _FRAMES, rng) if _photographs else None
+    return examples(shot, rng) if shot is not None else []
+
+
+def _made(processes: ProcessPoolExecutor, workers: int, seed: int) -> Iterator[list[Pair] | None]:
+    """Examples as processes make them, shot by shot, without end; None while none is ready."""
+    seeds = count(seed)
+    under_way: list[Future[list[Pair]]] = []
+    while True:
+        under_way += [processes.submit(_make, next(seeds)) for _ in range(2 * workers - len(under_way))]
+        done = next((future for future in under_way if future.done()), None)
+        if done is not None:
+            under_way.remove(done)
+        yield None if done is None else done.result()
+
+
+class _Replenished:
+    """Batches of examples of which the oldest are replaced as new ones come."""
+
+    def __init__(self, batches: Batches, size: int, made: Iterator[list[Pair] | None]) -> None:
+        self._batches, self._size, self._made, self._oldest = batches, size, made, 0
+        self.seen = len(batches)
+
+    def draw(self) -> Batch:
+        for pair in next(self._made) or []:
+            if len(self._batches) < self._size:
+                self._batches.add(pair)
+            else:
+                self._batches.add(pair, self._oldest)
+                self._oldest = (self._oldest + 1) % self._size
+            self.seen += 1
+        return self._batches.draw()
+
+    def state(self) -> dict[str, object]:
+        return {}  # what was made is gone: such a training is not gone on with, but begun again from its weights
+
+    def restore(self, state: dict[str, object]) -> None:
+        pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train and write the warm start; see the module's text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="+", type=Path)
+    parser.add_argument("sources", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--init", type=Path, help="weights to go on from")
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60, help="of training, after the first examples are there")
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--crop", type=int, default=96)
-    parser.add_argument("--pool", type=int, default=1200, help="examples made at a time")
+    parser.add_argument("--rate", type=float, default=1e-3, help="of learning, at its highest")
+    parser.add_argument("--pool", type=int, default=1000, help="examples kept in memory, 4 MB each")
+    parser.add_argument("--held-out", type=int, default=60, help="examples that are not trained on")
+    parser.add_argument("--processes", type=int, default=1, help="that make examples")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=1, help="of the training")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    pictures = find_pictures(options.pictures)
-    if not pictures:
-        parser.error("none of these can be read as a sharp picture large enough")
-    rng = np.random.default_rng(options.seed)
-    torch.manual_seed(options.seed)
+    clips, pictures = find_sources(options.sources)
+    if not clips and not pictures:
+        parser.error("none of these is a clip or a picture")
+    try:
+        _train(options, clips, pictures)
+    except DeblurError as problem:
+        parser.exit(problem.exit_code, f"{parser.prog}: {problem}\n")
+
+
+def _train(options: argparse.Namespace, clips: Sequence[Path], pictures: Sequence[Path]) -> None:
+    torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    network = DeblurNet(options.width)
-    if options.init:
-        load_warm_start(network, options.init)
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mean = DeblurNet(options.width).to(device)
-    mean.load_state_dict(network.state_dict())
-    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=1e-4)
-    started, step, pool, used, shown = time.perf_counter(), 0, None, 0, 0.0
-    order = np.arange(0)
-    while (share := (time.perf_counter() - started) / (options.minutes * 60)) < 1:
-        if pool is None or used + _BATCH > len(order):
-            if pool is None or step * _BATCH % (_TIMES_SEEN * options.pool) < _BATCH:
-                pool = _examples(pictures, options.pool, options.crop, rng)
-            order, used = rng.permutation(len(pool)), 0
-        rate = 2e-3 * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        picked = pool[torch.from_numpy(order[used : used + _BATCH])].to(device).float()
-        used += _BATCH
-        sharp, *inputs = torch.split(picked, [3, *INPUTS.values()], 1)
-        restored = network(*(given.contiguous(memory_format=torch.channels_last) for given in inputs))
-        loss = restoration_loss(restored, sharp)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 0.5)
-        optimiser.step()
-        step += 1
-        with torch.no_grad():
-            keep = min(0.999, (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(mean.parameters()), list(network.parameters()), 1 - keep)
-            before = -10 * math.log10(float((inputs[0] - sharp).square().mean()) + 1e-9)
-            after = -10 * math.log10(float((restored - sharp).square().mean()) + 1e-9)
-            shown += (after - before - shown) * 0.02
-        if step % 100 == 0:
-            print(
-                f"step {step}  {share:.0%}  loss {loss.item():.4f}  gain over the input, running {shown:+.2f} dB",
-                flush=True,
+    settings = FitSettings(
+        steps=10_000_000, crop=options.crop, width=options.width, learning_rate=options.rate, seed=options.seed
+    ).resolved()
+    with ProcessPoolExecutor(options.processes, get_context("spawn"), _begin, (clips, pictures)) as processes:
+        made = _made(processes, options.processes, options.seed * 1_000_000)
+        watched, first = (_gathered(made, many) for many in (options.held_out, min(options.pool, options.held_out)))
+        batches = Batches(first, options.crop, int(settings.batch or 8), device, options.seed)
+        source = _Replenished(batches, options.pool, made)
+        recipe = replace(recipe_of(settings, device), batches=lambda *given: source)
+        loop = FittingLoop(first, HeldOut(watched), settings, device, recipe=recipe)
+        if options.init:
+            load_warm_start(loop.network, options.init)
+        loop.start_from_network()
+
+        def tell() -> None:
+            print(f"held out, dB: {loop.held_out.figures(loop.best, device)}", flush=True)
+
+        def show(event: Event) -> None:
+            step = int(event.figures.get("step", 1))
+            if step % _SHOWN_EVERY == 0:
+                print(f"step {step}  {source.seen} examples  loss {event.figures['loss']:.4f}", flush=True)
+
+        def keep() -> None:
+            save_warm_start(loop.best, options.out)
+            tell()
+
+        tell()
+        try:
+            loop.run(Task(show), 60 * options.minutes, keep)
+        finally:
+            processes.shutdown(cancel_futures=True)
+        keep()
+
+
+def _gathered(made: Iterator[list[Pair] | None], many: int) -> list[Pair]:
+    """At least so many examples; raises ``BadInput`` where shots give none."""
+    pairs: list[Pair] = []
+    in_vain = 0
+    for of_shot in made:
+        if of_shot is None:
+            time.sleep(0.05)
+            continue
+        pairs += of_shot
+        in_vain = 0 if of_shot else in_vain + 1
+        if in_vain == _IN_VAIN:
+            raise BadInput(
+                f"{in_vain} shots gave no blurry frame to learn from",
+                hint="give sharp footage in which something moves, or photographs of at least 900 pixels",
             )
-            save_warm_start(mean, options.out)
-    save_warm_start(mean, options.out)
+        if len(pairs) >= many:
+            break
+    return pairs
 
 
 if __name__ == "__main__":

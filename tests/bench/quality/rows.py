@@ -29,6 +29,11 @@ def _input(bench: Bench) -> Made:
     return Made(dict(enumerate(bench.clip.blurry)))
 
 
+def _truth(bench: Bench) -> Made:
+    """What a perfect restoration would be: its flicker is the measure for that of others."""
+    return Made(dict(enumerate(bench.clip.sharp)))
+
+
 def _unsharp(bench: Bench) -> Made:
     return bench.by_frame(lambda i: unsharp(bench.pictures[i]))
 
@@ -90,6 +95,7 @@ ROWS: dict[str, Row] = {
     "frozen": Row("warm start, frozen", _frozen),
     "ours": Row("ours", ablations.ours, fits=True),
     "no-network": Row("ours, no network", _blend(True)),
+    "truth": Row("the truth itself", _truth, engine=False),
     **{name: Row(part.label, part.make, fits=True) for name, part in ablations.PARTS.items()},
 }
 
