@@ -72,6 +72,13 @@ def test_verdict_names_what_is_missed(changed: dict[str, float], said: str) -> N
     assert len(missed) == 1 and said in missed[0]
 
 
+def test_the_flicker_of_the_truth_is_told_beside_ours() -> None:
+    ours = result("ours", "karma", flicker_ratio=1.02)
+    (missed,) = verdict([ours, result("truth", "karma", flicker_ratio=1.04), result("truth", "demo", flicker_ratio=2)])
+    assert "1.020" in missed and "truth itself 1.040" in missed
+    assert "truth" not in verdict([ours])[0]
+
+
 def test_clips_without_a_floor_are_only_checked_for_harm() -> None:
     assert verdict([result("ours", "karma", blurry_gain=-0.01)]) == []
     assert len(verdict([result("ours", "karma", worst_change=-0.2)])) == 1

@@ -101,7 +101,7 @@ ROWS: dict[str, Row] = {
 
 GROUPS = {
     "cheap": ("input", "unsharp", "rl", "burst", "blend", "frozen"),
-    "main": ("input", "unsharp", "rl", "burst", "blend", "paper", "frozen", "ours"),
+    "main": ("input", "truth", "unsharp", "rl", "burst", "blend", "paper", "frozen", "ours"),
     "ablations": ("input", "ours", "no-network", *ablations.PARTS),
     "all": tuple(ROWS),
 }
