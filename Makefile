@@ -25,7 +25,8 @@ help:
 	@echo "make test    all tests (those that need a GPU are skipped without one)"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make bench   what the engine's claims stand on: speed against other libraries, quality, round trips"
-	@echo "make gpu     everything that needs a CUDA device: its tests, its benchmarks, a fit and a render"
+	@echo "make gpu     everything that needs a CUDA device: its tests, its benchmarks, a fit and a render; with"
+	@echo "             FOOTAGE='CLIPS AND PICTURES' the warm start's training too, for MINUTES=10"
 	@echo "make sanitize  the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer; then sanitize-ofx"
 	@echo "make sanitize-ofx  the OpenFX plug-in and its host under these, and under ThreadSanitizer"
 	@echo "make cross   the OpenFX plug-in for Windows and macOS, by PyPI's ziglang (100 MB, fetched at the first time)"
@@ -66,6 +67,11 @@ gpu: $(READY)
 	else echo "compute-sanitizer was not found (it comes with the CUDA toolkit): memcheck and racecheck left out"; fi
 	$(BIN)/python tests/bench/gpu.py
 	$(BIN)/python tests/bench/fitting.py --device cuda --steps 50
+	@if [ -n "$(FOOTAGE)" ]; then set -x; \
+	  $(BIN)/python -m deblur_engine.fitting.pretrain --device cuda --batch 32 --processes $$(nproc) --pool 4000 \
+	    --minutes $(or $(MINUTES),10) --init engine/deblur_engine/fitting/warm_start.safetensors \
+	    --out build/warm_start.safetensors $(FOOTAGE); \
+	else echo "the warm start's training was left out: it takes FOOTAGE='CLIPS AND PICTURES'"; fi
 
 sanitize:
 	cmake -S . -B build/sanitize -DDEBLUR_PYTHON=OFF -DDEBLUR_OFX=OFF -DDEBLUR_CPP_TESTS=ON -DDEBLUR_SANITIZE=ON -DDEBLUR_CUDA=0 \

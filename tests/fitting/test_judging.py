@@ -95,6 +95,31 @@ def test_one_that_goes_too_far_is_held_back() -> None:
     assert set(factors([pair(0, 4)], 0.25).values()) == {1.0}  # and one too timid is never pushed beyond itself
 
 
+def test_all_corners_of_large_pairs_are_looked_at() -> None:
+    """Pairs told apart by where they are blurred: between them, all four corners and the middle are seen."""
+    seen = set()
+
+    class Looks(torch.nn.Module):
+        def forward(self, frame: Tensor, *guides: Tensor) -> Tensor:
+            seen.add((float(frame[0, 0, 0, 0]), float(frame[0, 1, 0, 0])))
+            return frame
+
+    small = pair(0, 4)
+    y, x = np.mgrid[0:500, 0:700]
+    where = np.stack([y / 512, x / 1024, 0 * x], -1).astype(np.float16)  # a picture that says which place a pixel is at
+
+    def grown(values: np.ndarray) -> np.ndarray:
+        return np.zeros((500, 700, values.shape[2]), np.float16)
+
+    names = ("sharp", "estimate", "reference", "confidence", "motion", "weight")
+    large = replace(small, **{name: grown(getattr(small, name)) for name in names}, frame=where)
+    HeldOut([large] * 5).gain(Looks(), CPU)
+    expected = {(top / 512, left / 1024) for top, left in ((0, 0), (0, 380), (180, 0), (180, 380), (90, 190))}
+    assert len(seen) == 5
+    for found, wanted in zip(sorted(seen), sorted(expected), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
 def test_trust_is_counted_by_blur_length() -> None:
     short, long = pair(0, 1), pair(1, 16)
     judged = HeldOut([short, long])

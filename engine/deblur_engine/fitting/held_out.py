@@ -19,7 +19,10 @@ Array = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Trust = tuple[tuple[float, float], ...]
 
-_SIDE = 320  # pixels of each held-out pair that are looked at
+_SIDE = 320  # pixels of each held-out pair that are looked at ...
+# ... and where, from its top and left (0) to its bottom and right (1): a walk forward has its long blurs far from the
+# middle.
+_PLACES = ((0.5, 0.5), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.0, 0.0))
 _LENGTHS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # pixels of blur, the nodes of the trust table
 _PRIOR = 0.25  # of what an average length has in evidence: what the whole has to say on each
 _OTHER_KIND = 0.1  # of all evidence: where one kind of pixels has less, all pixels fill up to it
@@ -32,7 +35,8 @@ class HeldOut:
     """Measures a restoration on held-out pairs, on those that are blurred: of the others analysis keeps it away."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        self._pieces = [_piece(pair) for pair in pairs if pair.blurred] or [_piece(pair) for pair in pairs]
+        chosen = [pair for pair in pairs if pair.blurred] or pairs
+        self._pieces = [_piece(pair, *_PLACES[k % len(_PLACES)]) for k, pair in enumerate(chosen)]
 
     def gain(self, network: torch.nn.Module, device: torch.device) -> float:
         """Mean over the blurred pairs of PSNR gained over the input, dB, as rendering would use the network."""
@@ -121,8 +125,8 @@ def psnr(picture: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
     return 60.0 if error < 1e-6 else -10 * float(np.log10(error))
 
 
-def _piece(pair: Pair) -> dict[str, Array]:
+def _piece(pair: Pair, down: float, right: float) -> dict[str, Array]:
     height, width = pair.frame.shape[:2]
-    top, left = max(0, (height - _SIDE) // 2), max(0, (width - _SIDE) // 2)
+    top, left = round(down * max(0, height - _SIDE)), round(right * max(0, width - _SIDE))
     box = (slice(top, top + _SIDE), slice(left, left + _SIDE))
     return {name: getattr(pair, name)[box].astype(np.float32) for name in (*INPUTS, "sharp", "weight")}

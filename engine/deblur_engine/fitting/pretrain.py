@@ -10,6 +10,12 @@ the while, and what was made replaces what has been seen for longest. Fitting th
 
 Of both, footage teaches more: trained on photographs alone, whose motion is tidier than any real one, the network
 believes too much of what it is told, and does worse on real clips the better it gets on these.
+
+What ships began with photographs blurred one by one (an earlier form of this command, 18,800 steps); then, on half an
+hour's shots of footage with a sixth of simulated ones among them, PLACEHOLDER. The footage: gpmf-parser's karma and
+max-heromode (MIT or Apache-2.0), MDN's flower, friday and stream-of-water (CC0), Udacity's solidWhiteRight (MIT), some
+of Intel's sample videos (CC BY 4.0); the photographs are Debian's, of mate-backgrounds, gnome-backgrounds,
+plasma-workspace-wallpapers, lomiri-wallpapers and ukui-wallpapers.
 """
 
 from __future__ import annotations
@@ -186,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=60, help="of training, after the first examples are there")
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--crop", type=int, default=96)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-3, help="of learning, at its highest")
     parser.add_argument("--pool", type=int, default=1000, help="examples kept in memory, 4 MB each")
     parser.add_argument("--held-out", type=int, default=60, help="examples that are not trained on")
@@ -207,12 +214,17 @@ def _train(options: argparse.Namespace, clips: Sequence[Path], pictures: Sequenc
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     settings = FitSettings(
-        steps=10_000_000, crop=options.crop, width=options.width, learning_rate=options.rate, seed=options.seed
+        steps=10_000_000,  # it is time that ends it
+        crop=options.crop,
+        batch=options.batch,
+        width=options.width,
+        learning_rate=options.rate,
+        seed=options.seed,
     ).resolved()
     with ProcessPoolExecutor(options.processes, get_context("spawn"), _begin, (clips, pictures)) as processes:
         made = _made(processes, options.processes, options.seed * 1_000_000)
         watched, first = (_gathered(made, many) for many in (options.held_out, min(options.pool, options.held_out)))
-        batches = Batches(first, options.crop, int(settings.batch or 8), device, options.seed)
+        batches = Batches(first, options.crop, options.batch, device, options.seed)
         source = _Replenished(batches, options.pool, made)
         recipe = replace(recipe_of(settings, device), batches=lambda *given: source)
         loop = FittingLoop(first, HeldOut(watched), settings, device, recipe=recipe)
