@@ -170,6 +170,17 @@ def test_a_crop_larger_than_the_picture_is_made_to_fit(pairs: list[Pair]) -> Non
     assert tuple(Batches(pairs, 4096, 1, CPU, 0).draw().sharp.shape) == (1, 3, 144, 144)
 
 
+def test_a_pair_takes_the_place_of_another(pairs: list[Pair]) -> None:
+    black, white = (replace(pairs[0], sharp=np.full_like(pairs[0].sharp, level)) for level in (0, 1))
+    batches = Batches([black, black], 32, 16, CPU, 0)
+    batches.add(white, 1)
+    assert len(batches) == 2 and 0 < float(batches.draw().sharp.mean()) < 1
+    batches.add(white, 0)
+    assert len(batches) == 2 and float(batches.draw().sharp.min()) == 1
+    batches.add(black)
+    assert len(batches) == 3 and float(batches.draw().sharp.min()) == 0
+
+
 def test_the_same_seed_draws_the_same_sequence(pairs: list[Pair]) -> None:
     one, two, other = Batches(pairs, 32, 2, CPU, 7), Batches(pairs, 32, 2, CPU, 7), Batches(pairs, 32, 2, CPU, 8)
     drawn = [one.draw() for _ in range(4)]
