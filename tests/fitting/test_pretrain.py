@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -81,6 +84,29 @@ def test_main_trains_and_writes_weights(kind: str, tmp_path: Path, capsys: pytes
     main([str(tmp_path), "--out", str(out), *options])
     assert load_warm_start(DeblurNet(4), out)
     assert "held out" in capsys.readouterr().out
+
+
+KILLED = """
+import os, signal
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from deblur_engine.fitting.pretrain import _begin
+if __name__ == "__main__":
+    processes = ProcessPoolExecutor(1, get_context("spawn"), _begin, ([], []))
+    print(processes.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for the process in /proc")
+def test_who_makes_shots_ends_with_a_training_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    worker = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, timeout=120).stdout
+    end = time.monotonic() + 30
+    while Path(f"/proc/{int(worker)}").exists():
+        assert time.monotonic() < end, "it is still there"
+        time.sleep(0.1)
 
 
 def test_nothing_to_learn_from_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

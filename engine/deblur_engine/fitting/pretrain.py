@@ -23,13 +23,15 @@ plasma-workspace-wallpapers, lomiri-wallpapers and ukui-wallpapers.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from itertools import count
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import cv2
@@ -129,8 +131,17 @@ _clips: list[Path] = []
 
 
 def _begin(clips: Sequence[Path], pictures: Sequence[Path]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     _clips[:], _photographs[:] = clips, read_pictures(pictures)
+
+
+def _end_with_parent() -> None:
+    """A training that is killed cannot tell those that work for it, which would wait for more to do for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _make(seed: int) -> list[Pair]:
