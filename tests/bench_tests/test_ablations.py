@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each part that can be left out is really left out, by names that the engine really has, and comes back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from deblur_engine.fitting import fit_clip
 from deblur_engine.fitting.losses import restoration_loss
 from deblur_engine.fitting.network import DeblurNet
 from deblur_engine.fitting.pairs import Shutter
+from deblur_engine.fitting.warm_start import save_warm_start
 from panned import Panned, Scene
 from quality import ablations
 from quality.clips import Clip
@@ -135,3 +137,17 @@ def test_the_paper_s_recipe_says_why_it_is_not_there(bench: Bench) -> None:
         bench.options = FitOptions(paper=(("no_such_setting", "1"),))
         with pytest.raises(NotAvailable, match="no_such_setting"):
             ROWS["paper"].make(bench)
+
+
+def test_other_weights_to_start_from_are_those_of_the_frozen_row_and_of_fits(bench: Bench, tmp_path: Path) -> None:
+    network = DeblurNet(24)
+    with torch.no_grad():
+        network.head.bias.fill_(0.25)  # what it gives is lighter by far
+    weights = tmp_path / "light.safetensors"
+    save_warm_start(network, weights)
+    before = ROWS["frozen"].make(bench).pictures
+    bench.options = replace(bench.options, init=str(weights))
+    after = ROWS["frozen"].make(bench).pictures
+    blurry = np.flatnonzero(bench.analysis.blurry)
+    assert len(blurry) and all(after[i].mean() > before[i].mean() + 20 for i in blurry)
+    assert bench.options.settings().init == str(weights)

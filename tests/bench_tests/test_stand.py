@@ -47,6 +47,7 @@ def arguments(source: Path, tmp_path: Path, *more: str) -> list[str]:
         ["--external", "x"],
         ["--external", "ours=y"],
         ["--protocol", "none"],
+        ["--init", "nowhere.safetensors"],
     ],
 )
 def test_wrong_options_are_refused(wrong: list[str]) -> None:

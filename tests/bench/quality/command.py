@@ -62,6 +62,8 @@ class Session:
             options.device,
             options.threads,
             tuple(options.paper),
+            str(options.init) if options.init else None,
+            mark_of(options.init.read_bytes()) if options.init else "",
         )
 
     def clip(self, name: str, seed: int) -> None:
@@ -261,6 +263,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--fit-seed", type=int, default=0)
     fit.add_argument("--device", default="auto")
     fit.add_argument("--threads", type=int)
+    fit.add_argument(
+        "--init", type=Path, help="weights that ours and the frozen row start from; default: those that ship"
+    )
     fit.add_argument("--paper", action="append", default=[], metavar="NAME=VALUE", help="setting of the paper's recipe")
     out = parser.add_argument_group("results")
     out.add_argument("--align", default="homography", choices=("homography", "translation", "none"))
@@ -279,6 +284,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _complete(options: argparse.Namespace) -> None:
+    if options.init and not options.init.is_file():
+        raise ValueError(f"{options.init}: no such file")
     if options.quick:
         options.clips, options.frames, options.side = options.clips or "demo", options.frames or 10, options.side or 192
         options.rows = "cheap" if options.rows == "main" else options.rows

@@ -17,7 +17,7 @@ __all__ = ["GROUPS", "ROWS", "Row", "chosen"]
 
 @dataclass(frozen=True)
 class Row:
-    """One way to restore a clip. ``engine``: what it gives depends on the engine's code; ``fits``: on a fit."""
+    """One way to restore a clip. ``engine``: what it gives depends on the engine's code; ``fits``: on fits' options."""
 
     label: str
     make: Callable[[Bench], Made]
@@ -79,7 +79,7 @@ def _paper(bench: Bench) -> Made:
     given = dict(bench.options.paper)
     if unknown := set(given) - known:
         raise NotAvailable(f"this engine's fit has no setting {', '.join(sorted(unknown))}")
-    model, seconds, notes = bench.fit("paper", recipe="paper", **given)
+    model, seconds, notes = bench.fit("paper", recipe="paper", **{"init": None, **given})
     made = bench.rendered(model, None)
     made.fit_seconds, made.notes = seconds, notes
     return made
@@ -92,7 +92,7 @@ ROWS: dict[str, Row] = {
     "burst": Row("Fourier burst", _burst),
     "blend": Row("plain blend", _blend(False)),
     "paper": Row("the paper's recipe", _paper, fits=True),
-    "frozen": Row("warm start, frozen", _frozen),
+    "frozen": Row("warm start, frozen", _frozen, fits=True),
     "ours": Row("ours", ablations.ours, fits=True),
     "no-network": Row("ours, no network", _blend(True)),
     "truth": Row("the truth itself", _truth, engine=False),

@@ -50,10 +50,12 @@ class FitOptions:
     device: str = "auto"
     threads: int | None = None
     paper: tuple[tuple[str, Any], ...] = ()  # further settings of the paper's recipe, by name
+    init: str | None = None  # a file of weights to start from; None: those that ship
+    init_mark: str = ""  # what tells its weights from others
 
     def settings(self, **changed: Any) -> FitSettings:
         """The engine's settings."""
-        own = {name: getattr(self, name) for name in ("preset", "steps", "pairs", "seed", "device", "threads")}
+        own = {name: getattr(self, name) for name in ("preset", "steps", "pairs", "seed", "device", "threads", "init")}
         return FitSettings(**{**own, **changed})
 
 
@@ -195,12 +197,12 @@ class Bench:
         return model, seconds, notes
 
     def frozen(self) -> Path:
-        """A model of the warm start as it ships, without any fitting; raises ``NotAvailable`` where none ships."""
+        """A model of the warm start, without any fitting; raises ``NotAvailable`` where none ships."""
         from deblur_engine.fitting.network import DeblurNet
         from deblur_engine.fitting.warm_start import load_warm_start
 
         network = DeblurNet(int(self.options.settings().resolved().width or 24))
-        if not load_warm_start(network):
+        if not load_warm_start(network, self.options.init):
             raise NotAvailable(f"no warm start of width {network.width} ships with this engine")
         with open_clip(self.path) as clip:
             info, mark = clip.info, fingerprint(clip)
