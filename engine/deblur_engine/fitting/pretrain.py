@@ -13,12 +13,12 @@ believes too much of what it is told, and does worse on real clips the better it
 
 What ships began with photographs blurred one by one (an earlier form of this command, 18,800 steps on one core). Two
 trainings of 5,100 steps went on from there with footage and a quarter to a third of simulated shots, one without
-max-heromode and one without karma, so that each could be measured on what it had not seen; their mean went on for 6,800 steps with
-all of it: 1,039 examples, made beforehand, those of footage by the measuring stand's own code, with this loss and crops
-of this size. The footage: gpmf-parser's karma and
-max-heromode (MIT or Apache-2.0), MDN's flower, friday and stream-of-water (CC0), Udacity's solidWhiteRight (MIT), some
-of Intel's sample videos (CC BY 4.0); the photographs are Debian's, of mate-backgrounds, gnome-backgrounds,
-plasma-workspace-wallpapers, lomiri-wallpapers and ukui-wallpapers.
+max-heromode and one without karma, so that each could be measured on what it had not seen; their mean went on for 6,800
+steps with all of it: 1,039 examples, made beforehand, those of footage by the measuring stand's own code, with this
+loss and crops of this size. The footage: gpmf-parser's karma and max-heromode (MIT or Apache-2.0), MDN's flower, friday
+and stream-of-water (CC0), Udacity's solidWhiteRight (MIT), some of Intel's sample videos (CC BY 4.0); the photographs
+are Debian's, of mate-backgrounds, gnome-backgrounds, plasma-workspace-wallpapers, lomiri-wallpapers and
+ukui-wallpapers.
 """
 
 from __future__ import annotations
