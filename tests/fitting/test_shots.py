@@ -80,7 +80,7 @@ def test_footage_is_exposed_about_its_own_frames(stride: int) -> None:
                 light = [to_linear(f / np.float32(255)) for f in footage[centre - half : centre + half + 1]]
                 means.append(psnr(from_linear(np.mean(light, axis=0))[inside], recorded[inside]))
             assert max(means) > 30  # the engine's curve is a power, this one BT.709's
-            assert means.index(max(means)) in (0, 1, 2) and max(means) > sorted(means)[1] + 1
+            assert max(means) > sorted(means)[1] + 1
 
 
 def test_footage_with_a_cut_gives_none() -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "expose",
     "make_pairs",
     "sharp_targets",
+    "smooth_noise",
     "turned",
 ]
 
@@ -197,10 +198,15 @@ def _misjudged(interval: Array, rng: np.random.Generator) -> Array:
     """Motion as the flow to blurry neighbours would have it: off in length and direction, differently in each place."""
     height, width = interval.shape[:2]
     turn, factor = rng.normal(0, 0.08), rng.uniform(0.85, 1.15)
-    coarse = rng.normal(0, 1, (4, 6, 2)).astype(np.float32)
-    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    smooth = smooth_noise((height, width), (4, 6), 2, rng)
     length = float(np.mean(np.hypot(interval[..., 0], interval[..., 1])))
     return np.ascontiguousarray(turned(interval, turn, factor) + smooth * np.float32(rng.uniform(0, 0.15) * length))
+
+
+def smooth_noise(shape: tuple[int, int], nodes: tuple[int, int], channels: int, rng: np.random.Generator) -> Array:
+    """Normal noise on (rows, columns) of ``nodes``, interpolated to [H, W, channels] of ``shape`` (H, W)."""
+    coarse = rng.normal(0, 1, (*nodes, channels)).astype(np.float32)
+    return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC).reshape(*shape, channels)
 
 
 def a_piece(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[slice, slice]:

@@ -41,7 +41,7 @@ import numpy.typing as npt
 import torch
 
 from ..analysis import Aligner, Alignment, analyse
-from ..analysis.flow import reduced
+from ..analysis.flow import eight_bit, reduced
 from ..errors import BadInput, DeblurError
 from ..media import open_clip
 from ..settings import FitSettings
@@ -51,7 +51,7 @@ from .held_out import HeldOut
 from .loop import FittingLoop
 from .pairs import Pair, as_pair
 from .recipes import recipe_of
-from .shots import Shot, film, refilm
+from .shots import Shot, film, footage_for, refilm
 from .warm_start import load_warm_start, save_warm_start
 
 __all__ = ["examples", "find_sources", "main", "read_footage", "read_pictures"]
@@ -81,12 +81,12 @@ def find_sources(given: Iterable[Path]) -> tuple[list[Path], list[Path]]:
 def read_footage(path: Path, stride: int, rng: np.random.Generator) -> list[Bytes]:
     """Neighbouring frames from somewhere in a clip, made smaller, R'G'B' uint8: for a shot of ``_FRAMES`` frames."""
     with open_clip(path) as clip:
-        wanted = min(len(clip), (_FRAMES - 1) * stride + 5)
+        wanted = min(len(clip), footage_for(_FRAMES, stride))
         start = int(rng.integers(len(clip) - wanted + 1))
         factor = min(1.0, int(rng.choice(_SIDES)) / max(clip.info.width, clip.info.height))
         size = (round(clip.info.width * factor), round(clip.info.height * factor))
         frames = clip.frames(start, start + wanted)
-        return [np.round(np.clip(reduced(frame.rgb, size), 0, 1) * 255).astype(np.uint8) for frame in frames]
+        return [eight_bit(reduced(frame.rgb, size)) for frame in frames]
 
 
 def read_pictures(paths: Iterable[Path]) -> list[list[Bytes]]:
@@ -111,8 +111,9 @@ def examples(shot: Shot, rng: np.random.Generator) -> list[Pair]:
     """
     with tempfile.TemporaryDirectory(prefix="deblur-shot-") as folder:
         for number, picture in enumerate(shot.recorded):
-            code = np.round(picture[..., ::-1] * 255).astype(np.uint8)
-            cv2.imwrite(f"{folder}/frame.{number:03d}.png", code, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            cv2.imwrite(
+                f"{folder}/frame.{number:03d}.png", eight_bit(picture[..., ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, 1]
+            )
         with open_clip(Path(folder) / "frame.%03d.png") as clip:
             analysis = analyse(clip, references=FitSettings().references)
             aligner = Aligner(analysis, transfer="srgb", threads=1)

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from .. import ops
 from ..analysis.flow import dense_flow, reduced
 from ..analysis.scenes import CutFinder
-from .pairs import as_recorded
+from .pairs import as_recorded, smooth_noise
 
-__all__ = ["Shot", "film", "refilm"]
+__all__ = ["Shot", "film", "footage_for", "refilm"]
 
 Array = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -30,14 +30,12 @@ _SPEEDS = (2.0, 40.0)  # pixels a frame, the camera's mean, drawn evenly in the 
 _STILL = 0.15  # share of cameras on a tripod
 _CYCLES = (0.02, 0.25)  # a frame: what a hand does is a sum of swings of these frequencies
 _SWINGS = 4
-_SOFTNESS = (
-    0.0,
-    1.4,
-)  # pixels (sigma) by which lens, sensor and codec soften footage that a photograph made small is not
+# Pixels (sigma) by which lens, sensor and codec soften footage, as they do no photograph that was made smaller.
+_SOFTNESS = (0.0, 1.4)
 _THINGS = (0.45, 0.4, 0.15)  # chance of none, one and two things that move by themselves
 _SHUTTER, _VARYING = 0.4, 0.3  # share of shots with one exposure; with each frame's own; the rest are frame-blended
-_STRIDE = 6  # frames of the footage that a frame-blended shot is made of, for one of its own
 _WINDOWS = (1, 1, 3, 5)  # frames of footage that one of a shot is exposed for, drawn from these
+_STRIDE = 6  # frames of the footage that a frame-blended shot is made of, for one of its own
 _BETWEEN = 8  # moments that an exposure is the sum of, for each of its frames, where it is continuous
 _BLENDED = 0.4  # share of shots of footage that are sums of its frames alone
 _SMALL = (96, 54)  # pixels, of pictures in which cuts are looked for
@@ -88,6 +86,11 @@ def film(picture: Bytes, other: Bytes, size: tuple[int, int], count: int, rng: n
         recorded.append(as_recorded(_code(total / np.float32(many)), rng))
         truth.append(_code(light(frame)))
     return Shot(tuple(recorded), tuple(truth))
+
+
+def footage_for(count: int, stride: int) -> int:
+    """How many frames of footage ``refilm`` makes ``count`` of."""
+    return (count - 1) * stride + max(_WINDOWS)
 
 
 def refilm(footage: Sequence[Bytes], stride: int, rng: np.random.Generator) -> Shot | None:
@@ -145,14 +148,8 @@ def _exposures(count: int, rng: np.random.Generator) -> list[tuple[float, int | 
     if kind < _SHUTTER + _VARYING:
         choice = [0.03, 0.03, rng.uniform(0.2, 0.6), rng.uniform(0.5, 0.95)]
         return [(float(exposure), None) for exposure in rng.choice(choice, count)]
-    windows = rng.choice([1, 1, 3, 5], count)
+    windows = rng.choice(_WINDOWS, count)
     return [(int(window) / _STRIDE, int(window)) for window in windows]
-
-
-def smooth_noise(shape: tuple[int, int], nodes: int, channels: int, rng: np.random.Generator) -> Array:
-    """Normal noise on ``nodes`` by ``nodes`` points, interpolated to [H, W, channels] of ``shape`` (H, W)."""
-    coarse = rng.normal(0, 1, (nodes, nodes, channels)).astype(np.float32)
-    return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC).reshape(*shape, channels)
 
 
 class _Path:
@@ -182,7 +179,9 @@ class _Camera:
         self.path = _Path(speed, rng)
         share = speed * rng.uniform(0, 0.5) / max(size)  # radians, or a share of the distance
         self.turning = _Path(share, rng)
-        self.depth = smooth_noise(scene.shape[:2], 4, 1, rng)[..., 0] * np.float32(rng.uniform(0, 0.3))
+        self.depth = smooth_noise((scene.shape[0], scene.shape[1]), (4, 4), 1, rng)[..., 0] * np.float32(
+            rng.uniform(0, 0.3)
+        )
         width, height = size
         x, y = (np.arange(0, side, _CELL).astype(np.float32) + np.float32((_CELL - 1) / 2) for side in size)
         self.grid = np.stack(np.meshgrid(x, y), -1)
