@@ -201,6 +201,16 @@ def test_the_best_is_kept_not_the_last(pairs: list[Pair]) -> None:
     assert torch.equal(loop.best.stem.weight, at_best) and not torch.equal(loop.mean.stem.weight, at_best)
 
 
+def test_what_it_started_from_is_kept_where_steps_only_make_it_worse(pairs: list[Pair]) -> None:
+    judge = Judge(pairs[:1], lambda look: 3.0 if look == 1 else 1.0)
+    loop = FittingLoop(pairs, judge, replace(QUICK, width=4, crop=32, steps=6), torch.device("cpu"))
+    start = loop.network.stem.weight.detach().clone()
+    loop.start_from_network()
+    loop.run(Task(), 1e6)
+    assert loop.progress.best_step == 0 and loop.progress.step == 6
+    assert torch.equal(loop.best.stem.weight, start) and not torch.equal(loop.mean.stem.weight, start)
+
+
 def test_time_ends_a_fit_too(pairs: list[Pair]) -> None:
     judge = Judge(pairs[:1], lambda look: 0.0)
     loop = FittingLoop(pairs, judge, replace(QUICK, width=4, crop=32, steps=10_000_000), torch.device("cpu"))

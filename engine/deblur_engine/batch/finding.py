@@ -9,30 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..media import VIDEO_SUFFIXES
 from ..media.pattern import SequencePattern
 
-__all__ = ["VIDEO_SUFFIXES", "find_clips"]
-
-VIDEO_SUFFIXES = frozenset(
-    (
-        ".3gp",
-        ".avi",
-        ".flv",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".webm",
-        ".wmv",
-        ".y4m",
-    )
-)
+__all__ = ["find_clips"]
 
 _OURS = re.compile(r"_deblur[._-]|\.partial$|\.partial\.")  # what our own runs leave behind
 

@@ -78,6 +78,7 @@ class FittingLoop:
         self.batches = Ahead(source, self._prepared, thread=torch.get_num_threads() > 1)
         self.progress = Progress()
         self._learn: Callable[[Batch], Tensor] = self._learn_from
+        self._start: dict[str, Tensor] = {}
 
     def start_from_network(self) -> None:
         """Let the running mean and the best so far begin at the network's weights (a warm start)."""
@@ -117,6 +118,8 @@ class FittingLoop:
         progress = self.progress
         last = time.perf_counter()
         loss = math.nan
+        if progress.step == 0 and self._start:  # what it starts from may stay the best
+            self._look()
         while (share := self._share(budget)) < 1.0:
             self._set_rate(self._rate(share))
             shown = self._step()

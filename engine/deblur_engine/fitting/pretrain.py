@@ -43,7 +43,7 @@ import torch
 from ..analysis import Aligner, Alignment, analyse
 from ..analysis.flow import eight_bit, reduced
 from ..errors import BadInput, DeblurError
-from ..media import open_clip
+from ..media import VIDEO_SUFFIXES, open_clip
 from ..settings import FitSettings
 from ..task import Event, Task
 from .batches import Batch, Batches
@@ -59,7 +59,6 @@ __all__ = ["examples", "find_sources", "main", "read_footage", "read_pictures"]
 Bytes = npt.NDArray[np.uint8]
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
-_CLIPS = {".mp4", ".mov", ".mkv", ".avi", ".webm"}
 _OF_FOOTAGE = 0.75  # share of shots that are made of footage, where there are photographs too
 _STRIDES = (3, 4, 5, 6)  # frames of footage to one of a shot
 _SIDES = (448, 560, 640)  # pixels that a shot of footage has along its longer side
@@ -74,7 +73,9 @@ def find_sources(given: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """Clips and picture files among ``given`` and in the folders among them, sorted."""
     inside = sorted(found for path in given for found in (path.rglob("*") if path.is_dir() else [path]))
     inside = [path for path in inside if path.is_file()]
-    clips, pictures = ([path for path in inside if path.suffix.lower() in kinds] for kinds in (_CLIPS, _PICTURES))
+    clips, pictures = (
+        [path for path in inside if path.suffix.lower() in kinds] for kinds in (VIDEO_SUFFIXES, _PICTURES)
+    )
     return clips, pictures
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 from .clip import Clip
 from .fingerprint import fingerprint
 from .naming import default_output
-from .reader import open_clip
+from .reader import VIDEO_SUFFIXES, open_clip
 from .types import ClipInfo, ColourTags, Frame
 from .writer import ClipWriter
 
 __all__ = [
+    "VIDEO_SUFFIXES",
     "Clip",
     "ClipInfo",
     "ClipWriter",

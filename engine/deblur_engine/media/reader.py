@@ -11,7 +11,29 @@ from .pattern import SequencePattern
 from .sequence import SequenceClip
 from .video import VideoClip
 
-__all__ = ["open_clip"]
+__all__ = ["VIDEO_SUFFIXES", "open_clip"]
+
+VIDEO_SUFFIXES = frozenset(
+    (
+        ".3gp",
+        ".avi",
+        ".flv",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".webm",
+        ".wmv",
+        ".y4m",
+    )
+)
+"""What names of videos end in, where a folder or a pattern is searched for them."""
 
 
 def open_clip(path: str | Path, *, frames: FrameRange | None = None) -> Clip:
