@@ -12,13 +12,14 @@ Of both, footage teaches more: trained on photographs alone, whose motion is tid
 believes too much of what it is told, and does worse on real clips the better it gets on these.
 
 What ships began with photographs blurred one by one (an earlier form of this command, 18,800 steps on one core). Two
-trainings of 5,100 steps went on from there with footage and a quarter to a third of simulated shots, one without
-max-heromode and one without karma, so that each could be measured on what it had not seen; their mean went on for 6,800
-steps with all of it: 1,039 examples, made beforehand, those of footage by the measuring stand's own code, with this
-loss and crops of this size. The footage: gpmf-parser's karma and max-heromode (MIT or Apache-2.0), MDN's flower, friday
-and stream-of-water (CC0), Udacity's solidWhiteRight (MIT), some of Intel's sample videos (CC BY 4.0); the photographs
-are Debian's, of mate-backgrounds, gnome-backgrounds, plasma-workspace-wallpapers, lomiri-wallpapers and
-ukui-wallpapers.
+trainings of 24,300 steps went on from there with footage and a seventh to a third of simulated shots, one without
+max-heromode and one without karma, so that each could be measured on what it had not seen; their mean went on for 8,200
+steps with all of it: 2,147 examples, made beforehand, those of footage by the measuring stand's own code, with this
+loss and crops of this size. The last 20,000 of these steps changed little on clips of another kind than the footage is:
+it is more footage that would help, not more steps. The footage: gpmf-parser's karma and max-heromode (MIT or
+Apache-2.0), MDN's flower, friday and stream-of-water (CC0), Udacity's solidWhiteRight (MIT), some of Intel's sample
+videos (CC BY 4.0); the photographs are Debian's, of mate-backgrounds, gnome-backgrounds, plasma-workspace-wallpapers,
+lomiri-wallpapers and ukui-wallpapers.
 """
 
 from __future__ import annotations
