@@ -117,7 +117,7 @@ def _fit(
     held_out = HeldOut(watching)
     loop = FittingLoop(training, held_out, settings, device, recipe=recipe, colour=clip.info.colour)
     warm = recipe.start(loop.network)
-    loop.start_from_network()
+    loop.start_from_network(warm)
     if kept:
         loop.restore(kept[1])
         task.warn(f"going on from step {loop.progress.step} of the fit that was stopped")

@@ -79,11 +79,13 @@ class FittingLoop:
         self.progress = Progress()
         self._learn: Callable[[Batch], Tensor] = self._learn_from
         self._start: dict[str, Tensor] = {}
+        self._look_first = False
 
-    def start_from_network(self) -> None:
-        """Let the running mean and the best so far begin at the network's weights (a warm start)."""
+    def start_from_network(self, warm: bool = True) -> None:
+        """Let the running mean and the best so far begin at the network. If ``warm``, that may stay the best."""
         load_learned(self.mean, learned(self.network))
         load_learned(self.best, learned(self.network))
+        self._look_first = warm
         self._start = {name: value.clone() for name, value in learned(self.network).items()}
 
     def lean_to_start(self) -> None:
@@ -118,7 +120,7 @@ class FittingLoop:
         progress = self.progress
         last = time.perf_counter()
         loss = math.nan
-        if progress.step == 0 and self._start:  # what it starts from may stay the best
+        if progress.step == 0 and self._look_first:
             self._look()
         while (share := self._share(budget)) < 1.0:
             self._set_rate(self._rate(share))
