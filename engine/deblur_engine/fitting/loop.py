@@ -78,15 +78,14 @@ class FittingLoop:
         self.batches = Ahead(source, self._prepared, thread=torch.get_num_threads() > 1)
         self.progress = Progress()
         self._learn: Callable[[Batch], Tensor] = self._learn_from
-        self._start: dict[str, Tensor] = {}
-        self._look_first = False
+        self._start: dict[str, Tensor] = {}  # the warm start's weights, if there is one
 
     def start_from_network(self, warm: bool = True) -> None:
         """Let the running mean and the best so far begin at the network. If ``warm``, that may stay the best."""
         load_learned(self.mean, learned(self.network))
         load_learned(self.best, learned(self.network))
-        self._look_first = warm
-        self._start = {name: value.clone() for name, value in learned(self.network).items()}
+        if warm:
+            self._start = {name: value.clone() for name, value in learned(self.network).items()}
 
     def lean_to_start(self) -> None:
         """Take the best a part of the way back to the warm start that it began at.
@@ -120,7 +119,7 @@ class FittingLoop:
         progress = self.progress
         last = time.perf_counter()
         loss = math.nan
-        if progress.step == 0 and self._look_first:
+        if progress.step == 0 and self._start:
             self._look()
         while (share := self._share(budget)) < 1.0:
             self._set_rate(self._rate(share))

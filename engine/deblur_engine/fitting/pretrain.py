@@ -247,7 +247,7 @@ def _train(options: argparse.Namespace, clips: Sequence[Path], pictures: Sequenc
         loop = FittingLoop(first, HeldOut(watched), settings, device, recipe=recipe)
         if options.init:
             load_warm_start(loop.network, options.init)
-        loop.start_from_network()
+        loop.start_from_network(warm=options.init is not None)
 
         def tell() -> None:
             print(f"held out, dB: {loop.held_out.figures(loop.best, device)}", flush=True)
