@@ -24,7 +24,7 @@ from .flow import compose, dense_flow, eight_bit, falling, homography_flow, movi
 from .motion import Motion, motion_between
 from .record import Analysis
 from .refining import refined_motion
-from .undoing import estimated_change, exposure_by_detail, longest_exposure
+from .undoing import estimated_change, exposure_by_detail, longest_exposure, looks_blurred
 
 __all__ = ["Aligner", "Alignment", "treated"]
 
@@ -37,8 +37,11 @@ _NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is r
 _CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
 _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 13).tolist())  # fractions tried
+_SHADED = 0.05  # luma that a reference's slow shading may be off by, here more and there less
+_OTHER = (0.02, 0.06)  # beyond that, in any colour: up to here the same thing lies there, from here another
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
+_SURE = (0.4, 0.8)  # belief in a reference up to which a place has to look blurred, too, and from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.02  # times the least residual
 _POOR = 0.12  # of the frame's detail, left unexplained by a reference that is no judge
@@ -170,16 +173,14 @@ class Aligner:
             blur, found = self._refined(i, frame, blur, even, found, sharps)
         vectors = resize_flow(blur, (width, height))
         believable = motion.believable(exposure)
+        shown = looks_blurred(frame, blur, self.transfer, self.threads)
         blurred = treated(vectors)
-        weight = blurred * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
+        weight = blurred * cv2.resize(believable * shown, (width, height), interpolation=cv2.INTER_LINEAR)
         estimate = estimated_change(picture, vectors, weight, self.transfer, self.threads)
         if not found:
             nothing = np.zeros((height, width, 2), np.float32)
             return Alignment(estimate, np.zeros_like(picture), nothing, vectors, weight, (), exposure)
         shares, believed, proven = _shares(list(found.values()))
-        believable = np.maximum(believable, proven)
-        believed *= believable
-        weight = blurred * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
         if motion.bend is not None:
             # The blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
             # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
@@ -190,7 +191,13 @@ class Aligner:
             flow = resize_flow(flow, (width, height))
             warped = ops.warp(references[j], flow, mode="bicubic", threads=self.threads)
             fused += warped * cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
-        fused += self._shading(picture, fused, blur)
+        shading = self._shading(picture, fused, blur)
+        fused += cv2.resize(shading, (width, height), interpolation=cv2.INTER_LINEAR)
+        same = falling(_strange(shading).max(axis=2), _OTHER)
+        believable = np.maximum(believable, proven * same)
+        believed *= believable * same
+        believable *= np.maximum(shown, 1 - falling(believed, _SURE))
+        weight = blurred * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
         mismatch = self._reblur(cv2.cvtColor(fused, cv2.COLOR_RGB2GRAY), vectors)
         mismatch -= cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         believed = np.clip(cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
@@ -307,6 +314,7 @@ class Aligner:
         residual = cv2.GaussianBlur(off * off, (0, 0), 3.0) + _hearsay(frame, flow)
         # Outside the reference nothing is known; half a unit off is as bad as it gets.
         residual += cv2.GaussianBlur((1 - inside) * np.float32(0.25), (0, 0), 3.0)
+        residual += np.square(_strange(shading))
         return _Aligned(flow, warped, np.sqrt(residual), np.sqrt(cv2.GaussianBlur(change * change, (0, 0), 3.0)))
 
     def _refine(self, frame: Array, sharp: Array, blur: Array, flow: Array, rounds: list[int]) -> Array:
@@ -332,11 +340,9 @@ class Aligner:
         return cv2.GaussianBlur(off * off + (1 - inside) * np.float32(0.25), (0, 0), 3.0)
 
     def _shading(self, picture: Array, fused: Array, blur: Array) -> Array:
-        """What the fused reference lacks of the frame's slow shading (lamps, auto exposure), at full size."""
-        height, width = picture.shape[:2]
+        """What the fused reference lacks of the frame's slow shading (lamps, auto exposure), at working size."""
         small = self._reblur(reduced(fused, self.size), blur)
-        off = _slow(reduced(picture, self.size) - small)
-        return cv2.resize(off, (width, height), interpolation=cv2.INTER_LINEAR)
+        return _slow(reduced(picture, self.size) - small)
 
     def _small_homography(self, i: int, j: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
         shrink = np.diag([size[0] / self.analysis.width, size[1] / self.analysis.height, 1.0])
@@ -378,6 +384,13 @@ def _slow(picture: Array) -> Array:
     small = reduced(picture, (-(-width // 4), -(-height // 4)))
     small = cv2.GaussianBlur(small, (0, 0), _LOWPASS / 4)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _strange(shading: Array) -> Array:
+    """How much more of a frame's slow shading [h, w, ...] a reference lacks than lamps and auto exposure make: another
+    thing lies there, which blurred has no more detail than what the frame shows.
+    """
+    return np.maximum(np.abs(shading - np.median(shading, axis=(0, 1))) - np.float32(_SHADED), 0)
 
 
 def _hearsay(frame: Array, flow: Array) -> Array:

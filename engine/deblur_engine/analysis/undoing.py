@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .flow import moving, reduced, resize_flow
+from .flow import falling, moving, reduced, resize_flow
 
-__all__ = ["estimated_change", "exposure_by_detail", "longest_exposure"]
+__all__ = ["estimated_change", "exposure_by_detail", "longest_exposure", "looks_blurred"]
 
 Array = npt.NDArray[np.float32]
 
@@ -31,6 +31,10 @@ _RISE = 0.06  # by which detail grows at least up to a peak that means something
 _NOTHING = 1e-4  # luma from pixel to pixel that is no detail
 _AS_HIGH = 0.97  # of the highest peak: another one is as good
 _BLURRED = np.append(0, np.geomspace(0.08, 1.0, 10)).astype(np.float32)  # fractions that a reference is blurred by
+_AFAR = 240  # longest side of a picture from afar: there even blur in a few discrete steps is smooth
+_AROUND = 4.0  # sigma in its pixels, of what is looked at together
+_UNSEEN = (1.5 / 255) ** 2  # slope, squared, that is no detail there
+_FINER = (1.2, 2.0)  # times the slope that is left by blurring once more: up to here blurred, from here not
 _BEYOND = 1.25  # the peak over the true fraction: 1.05 for blur of 20 pixels and more, 1.3 to 1.7 for shorter
 
 
@@ -53,6 +57,29 @@ def estimated_change(
     coloured += change[..., None]
     coloured *= (np.float32(_UNDONE) * weight)[..., None]
     return coloured
+
+
+def looks_blurred(luma: Array, motion: Array, transfer: str | None, threads: int | None = None) -> Array:
+    """0..1, [h, w]: how far each place of ``luma`` can be blurred along ``motion`` [h, w, 2], by its own looks.
+
+    What is blurred changes little if it is blurred in the same way once more (Crété et al., "The blur effect", SPIE
+    6492, 2007): slopes along the motion become 1.2 times less steep. Those of what is sharp become as many times less
+    steep as the root of how much longer the blur is than an edge is wide. Flat places and short blur say nothing: 1.
+    """
+    height, width = luma.shape
+    factor = min(1.0, _AFAR / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    small, vectors = reduced(luma, size), resize_flow(motion, size)
+    along = vectors / np.maximum(np.hypot(vectors[..., 0], vectors[..., 1]), np.float32(1e-3))[..., None]
+
+    def steepness(picture: Array) -> Array:
+        slope = cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=1, scale=0.5) * along[..., 0]
+        slope += cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=1, scale=0.5) * along[..., 1]
+        return cv2.GaussianBlur(slope * slope, (0, 0), _AROUND) + np.float32(_UNSEEN)
+
+    once_more = ops.reblur(small, vectors, transfer=transfer, threads=threads)  # type: ignore[arg-type]
+    finer = np.sqrt(steepness(small) / steepness(once_more))
+    return cv2.resize(falling(finer, _FINER), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def longest_exposure(luma: Array, interval: Array, transfer: str | None, threads: int | None = None) -> float:
