@@ -173,7 +173,7 @@ class Aligner:
             blur, found = self._refined(i, frame, blur, even, found, sharps)
         vectors = resize_flow(blur, (width, height))
         believable = motion.believable(exposure)
-        shown = looks_blurred(frame, blur, self.transfer, self.threads)
+        shown = np.maximum(looks_blurred(frame, blur, self.transfer, self.threads), motion.of_camera())
         blurred = treated(vectors)
         weight = blurred * cv2.resize(believable * shown, (width, height), interpolation=cv2.INTER_LINEAR)
         estimate = estimated_change(picture, vectors, weight, self.transfer, self.threads)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .flow import dense_flow, falling, resize_flow
+from .flow import dense_flow, falling, homography_flow, homography_of, resize_flow
 
 __all__ = ["Motion", "motion_between"]
 
@@ -19,6 +19,8 @@ Array = npt.NDArray[np.float32]
 
 _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here a hand's shake, from there no motion
 _ASTRAY = (0.3, 0.8)  # how far off a flow and the one back lead, over the motion: up to here they agree, from there not
+_STILL = 0.2  # pixels an interval that are no motion
+_OWN = (0.7, 0.95)  # share of a place's motion that is not the camera's: up to here parallax, from here its own
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
 
 
@@ -58,6 +60,14 @@ class Motion:
             gate *= falling(np.hypot(own[..., 0], own[..., 1]) / (speed + np.float32(1)), _ERRATIC)
         gate = cv2.GaussianBlur(gate.astype(np.float32), (0, 0), 2.0)
         return gate if self.agreed is None else gate * self.agreed
+
+    def of_camera(self) -> Array:
+        """0..1, [h, w]: how far the motion at each place is the camera's, with parallax, and not that of something."""
+        height, width = self.interval.shape[:2]
+        own = self.interval - homography_flow(homography_of(self.interval), height, width)
+        speed = np.hypot(self.interval[..., 0], self.interval[..., 1])
+        share = np.hypot(own[..., 0], own[..., 1]) / (speed + np.float32(_STILL))
+        return cv2.GaussianBlur(falling(share, _OWN).astype(np.float32), (0, 0), 2.0)
 
 
 def motion_between(here: npt.NDArray[np.uint8], neighbours: Mapping[int, npt.NDArray[np.uint8]]) -> Motion:
