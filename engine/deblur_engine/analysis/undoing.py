@@ -32,9 +32,9 @@ _NOTHING = 1e-4  # luma from pixel to pixel that is no detail
 _AS_HIGH = 0.97  # of the highest peak: another one is as good
 _BLURRED = np.append(0, np.geomspace(0.08, 1.0, 10)).astype(np.float32)  # fractions that a reference is blurred by
 _AFAR = 240  # longest side of a picture from afar: there even blur in a few discrete steps is smooth
-_AROUND = 4.0  # sigma in its pixels, of what is looked at together
+_AROUND = 6.0  # sigma in its pixels, of what is looked at together
 _UNSEEN = (1.5 / 255) ** 2  # slope, squared, that is no detail there
-_FINER = (1.2, 2.0)  # times the slope that is left by blurring once more: up to here blurred, from here not
+_FINER = (1.4, 1.8)  # times the slope that is left by blurring once more: up to here blurred, from here not
 _BEYOND = 1.25  # the peak over the true fraction: 1.05 for blur of 20 pixels and more, 1.3 to 1.7 for shorter
 
 
