@@ -41,6 +41,8 @@ _SHADED = 0.05  # luma that a reference's slow shading may be off by, here more 
 _OTHER = (0.02, 0.06)  # beyond that, in any colour: up to here the same thing lies there, from here another
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
+_EDGE = 0.02  # of the picture's width: how far around a place blur is compared ...
+_UNEVEN = (0.4, 0.8)  # ... and how much its length may change there, of the longest: up to here alike, from here an edge
 _SURE = (0.2, 0.6)  # belief in a reference up to which a place has to look blurred, too, and from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.02  # times the least residual
@@ -174,6 +176,7 @@ class Aligner:
         vectors = resize_flow(blur, (width, height))
         believable = motion.believable(exposure)
         shown = np.maximum(looks_blurred(frame, blur, self.transfer, self.threads), motion.of_camera())
+        shown *= _inside(blur)
         blurred = treated(vectors)
         weight = blurred * cv2.resize(believable * shown, (width, height), interpolation=cv2.INTER_LINEAR)
         estimate = estimated_change(picture, vectors, weight, self.transfer, self.threads)
@@ -353,6 +356,18 @@ def treated(motion: Array) -> Array:
     """0..1, [H, W]: which pixels are blurred by enough to be touched, by their blur vectors [H, W, 2] in pixels."""
     length = np.hypot(motion[..., 0], motion[..., 1])
     return np.clip((length - _UNTOUCHED) / (_TREATED - _UNTOUCHED), 0, 1).astype(np.float32)
+
+
+def _inside(blur: Array) -> Array:
+    """0..1, [h, w]: how far places lie within what moves alike, by their blur vectors [h, w, 2].
+
+    Where things pass before others both show through, which is no blur along any path; nor does flow end where they do.
+    """
+    length = np.hypot(blur[..., 0], blur[..., 1])
+    side = round(_EDGE * length.shape[1]) | 1
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    most = cv2.dilate(length, around)
+    return falling((most - cv2.erode(length, around)) / (most + np.float32(_UNTOUCHED)), _UNEVEN)
 
 
 def _least(left: Callable[[float], float]) -> tuple[float, float]:
