@@ -109,6 +109,54 @@ def test_the_exposure_is_judged_where_something_moves() -> None:
         assert 0.75 < aligned.exposure / exposures[i] < 1.3, (i, aligned.exposure)
 
 
+@pytest.mark.parametrize("colour", [(0.3, 0.3, 0.3), (0.3, 0.0, -0.1)], ids=["brighter", "of another colour"])
+def test_a_reference_that_blurs_to_another_shade_is_another_thing(
+    analysis: Analysis, colour: tuple[float, float, float]
+) -> None:
+    """What lamps and auto exposure change, they change everywhere; a grid is not what a hand blurs to."""
+    sharp = 0.6 * texture(13, 256, 192)
+    moves = np.zeros((192, 256, 2), np.float32)
+    moves[40:152, 60:196] = (14, 6)
+    shifts = [np.float32([[1, 0, 14 * t], [0, 1, 6 * t]]) for t in np.linspace(-0.4, 0.4, 24)]
+    blurred = np.mean([cv2.warpAffine(sharp, m, (256, 192), borderMode=cv2.BORDER_REFLECT) for m in shifts], axis=0)
+    frame = np.where(moves.any(axis=2, keepdims=True), blurred, sharp).astype(np.float32)
+    lit = np.clip(frame + np.float32(colour), 0, 1)
+    aligner = Aligner(analysis)
+    here = cv2.erode(moves[..., 0], np.ones((41, 41))) > 0
+    everywhere, there_only = (
+        aligner.fuse(2, picture, Motion(moves).resized(aligner.size), {1: sharp}, 0.8).believed[here].mean()
+        for picture in (lit, np.where(moves.any(axis=2, keepdims=True), lit, frame))
+    )
+    assert everywhere > 0.5 and there_only < 0.1
+
+
+def test_blur_is_undone_within_what_moves_and_not_where_it_ends(analysis: Analysis) -> None:
+    picture = cv2.blur(texture(11, 256, 192), (9, 1))
+    moves = np.zeros((192, 256, 2), np.float32)
+    moves[:, 80:176] = (11, 0)
+    aligner = Aligner(analysis)
+    found = aligner.fuse(2, picture, Motion(moves).resized(aligner.size), {}, 0.8)
+    assert found.weight[40:-40, 104:152].mean() > 0.9
+    assert max(found.weight[40:-40, edge - 1 : edge + 1].max() for edge in (80, 176)) < 0.3
+
+
+def test_what_moves_on_its_own_is_left_alone_where_it_looks_sharp(
+    analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flow makes things up where they come and go. A camera's motion is known by all of the picture."""
+    monkeypatch.setattr(alignment, "longest_exposure", lambda *_: 1.0)  # other things may be blurred that much
+    sharp = texture(12, 256, 192)
+    alone = np.zeros((192, 256, 2), np.float32)
+    alone[:, 80:176] = (24, 6)
+    everywhere = np.full_like(alone, (24, 6))
+    aligner = Aligner(analysis)
+    of_a_thing, of_the_camera = (
+        aligner.fuse(2, sharp, Motion(moves).resized(aligner.size), {}, 0.6).weight[60:-60, 108:148].mean()
+        for moves in (alone, everywhere)
+    )
+    assert of_a_thing < 0.3 and of_the_camera > 0.9
+
+
 def test_references_come_from_the_frames_own_scene(found: dict[int, Alignment], analysis: Analysis) -> None:
     for i, aligned in found.items():
         assert set(aligned.used) == set(analysis.references_for(i)) and i not in aligned.used

@@ -83,6 +83,25 @@ def test_a_hand_may_shake_but_a_place_may_not() -> None:
     assert erratic[50:70, 50:70].max() < 0.05 and erratic[100:, 100:].min() > 0.95
 
 
+def test_a_camera_moves_all_and_near_things_twice_as_far() -> None:
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    zoom = np.stack([4 + 0.02 * x, 1 + 0.02 * y], -1)
+    near = zoom.copy()
+    near[40:70, 40:80] *= 2
+    for camera in (field(5, -3), zoom, near):
+        assert Motion(camera).of_camera().min() > 0.95
+
+
+@pytest.mark.parametrize("camera", [(0.0, 0.0), (1.0, -1.0)])
+def test_what_moves_on_its_own_is_not_the_camera(camera: tuple[float, float]) -> None:
+    interval = field(*camera)
+    interval[40:70, 40:80] = (-12, 9)
+    found = Motion(interval).of_camera()
+    assert found[46:64, 46:74].max() < 0.1
+    if any(camera):
+        assert found[80:].min() > 0.95
+
+
 @given(st.integers(16, 300), st.integers(16, 300), st.booleans(), st.booleans())
 def test_another_size_scales_vectors_and_keeps_shares(width: int, height: int, bends: bool, agrees: bool) -> None:
     agreed = np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)

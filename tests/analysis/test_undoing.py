@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from deblur_engine.analysis import Aligner, Analysis
-from deblur_engine.analysis.undoing import estimated_change, exposure_by_detail, longest_exposure
+from deblur_engine.analysis.undoing import estimated_change, exposure_by_detail, longest_exposure, looks_blurred
 from panned import Panned, from_linear, psnr, texture, to_linear
 
 Array = npt.NDArray[np.float32]
@@ -83,6 +83,27 @@ def test_a_frame_tells_how_long_it_may_have_been_exposed(
 ) -> None:
     blurry = luma(exposed(evenly(fraction), interval, seed))
     assert fraction < longest_exposure(blurry, field(interval), "bt709") < 1.8 * fraction
+
+
+@pytest.mark.parametrize("path", [(24.0, 0.0), (14.0, -14.0)])
+def test_what_is_blurred_looks_so_and_what_is_sharp_does_not(path: tuple[float, float]) -> None:
+    inside = (slice(24, -24), slice(24, -24))
+    evenly_blurred, in_steps, sharp = (
+        looks_blurred(luma(exposed(moments, path)), field(path), "bt709")[inside]
+        for moments in (evenly(1), [-0.4, -0.2, 0, 0.2, 0.4], [0])
+    )
+    assert evenly_blurred.mean() > 0.9 and in_steps.mean() > 0.75 and sharp.mean() < 0.1
+    assert min(evenly_blurred.min(), sharp.min()) >= 0 and max(evenly_blurred.max(), sharp.max()) <= 1
+
+
+@pytest.mark.parametrize("path", [(0.0, 0.0), (2.0, 1.0)])
+def test_a_sharp_place_says_nothing_against_short_blur(path: tuple[float, float]) -> None:
+    assert looks_blurred(luma(exposed([0], path)), field(path), "bt709").min() > 0.9
+
+
+def test_a_flat_place_says_nothing_against_any_blur() -> None:
+    flat = np.full((HEIGHT, WIDTH), 0.4, np.float32)
+    np.testing.assert_array_equal(looks_blurred(flat, field((24.0, 0.0)), None), 1)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5])

@@ -37,12 +37,13 @@ _NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is r
 _CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
 _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 13).tolist())  # fractions tried
-_SHADED = 0.05  # luma that a reference's slow shading may be off by, here more and there less
-_OTHER = (0.02, 0.06)  # beyond that, in any colour: up to here the same thing lies there, from here another
+_SHADED = 0.05  # luma that slow shading may be off by, here more and there less, in what is compared ...
+_MOST = 0.75  # ... if so much of what moves is left then
+_OTHER = (0.07, 0.11)  # the same in any colour: up to here it may be lamps, from here another thing lies there
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
 _EDGE = 0.02  # of the picture's width: how far around a place blur is compared ...
-_UNEVEN = (0.4, 0.8)  # ... and how much its length may change there, of the longest: up to here alike, from here an edge
+_UNEVEN = (0.4, 0.8)  # ... and how much its length may change there, of the longest: up to here alike, from here not
 _SURE = (0.2, 0.6)  # belief in a reference up to which a place has to look blurred, too, and from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.02  # times the least residual
@@ -95,6 +96,7 @@ class _Aligned:
     warped: Array
     residual: Array  # [h, w], root of the local mean square of what reblurring leaves unexplained
     change: Array  # [h, w], the same of what the reference would change
+    strange: Array  # [h, w], luma by which slow shading is off, here more and there less
 
 
 class Aligner:
@@ -239,7 +241,9 @@ class Aligner:
 
         def judged(fraction: float, start: Array | None = None) -> tuple[float, float, _Aligned]:
             aligned = self._one(i, j, frame, sharp, interval * np.float32(fraction), even, start)
-            trusted = there & (aligned.residual <= np.median(aligned.residual[there]))
+            same = there & (aligned.strange <= _SHADED)
+            judges = same if same.sum() > _MOST * there.sum() else there
+            trusted = judges & (aligned.residual <= np.median(aligned.residual[judges]))
 
             def left(other: float) -> float:
                 off, _ = self._unexplained(aligned.warped, interval * np.float32(other), frame)
@@ -317,8 +321,8 @@ class Aligner:
         residual = cv2.GaussianBlur(off * off, (0, 0), 3.0) + _hearsay(frame, flow)
         # Outside the reference nothing is known; half a unit off is as bad as it gets.
         residual += cv2.GaussianBlur((1 - inside) * np.float32(0.25), (0, 0), 3.0)
-        residual += np.square(_strange(shading))
-        return _Aligned(flow, warped, np.sqrt(residual), np.sqrt(cv2.GaussianBlur(change * change, (0, 0), 3.0)))
+        changed = np.sqrt(cv2.GaussianBlur(change * change, (0, 0), 3.0))
+        return _Aligned(flow, warped, np.sqrt(residual), changed, _strange(shading))
 
     def _refine(self, frame: Array, sharp: Array, blur: Array, flow: Array, rounds: list[int]) -> Array:
         """``rounds``: the finest scale of each one's flow."""
@@ -402,10 +406,12 @@ def _slow(picture: Array) -> Array:
 
 
 def _strange(shading: Array) -> Array:
-    """How much more of a frame's slow shading [h, w, ...] a reference lacks than lamps and auto exposure make: another
-    thing lies there, which blurred has no more detail than what the frame shows.
+    """By how much the slow shading [h, w, ...] that a reference lacks differs from what it lacks mostly.
+
+    Lamps and auto exposure change a picture much alike. Where it changes more, another thing lies there, which blurred
+    has no more detail than what the frame shows (a fine grid where a hand is).
     """
-    return np.maximum(np.abs(shading - np.median(shading, axis=(0, 1))) - np.float32(_SHADED), 0)
+    return np.abs(shading - np.median(shading, axis=(0, 1)))
 
 
 def _hearsay(frame: Array, flow: Array) -> Array:
@@ -445,7 +451,7 @@ def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array, Array]:
     reblurring leaves unexplained is a measure of the error. Where next to nothing is left of a large change, reference
     and motion prove each other: no motion that was made up comes to that.
     """
-    residual = np.stack([a.residual for a in aligned])
+    residual = np.stack([np.hypot(a.residual, np.maximum(a.strange - np.float32(_SHADED), 0)) for a in aligned])
     least = residual.min(axis=0)
     shares = np.exp(-np.square(residual - least) / (2 * np.square(0.3 * least + 0.25 * _NOISE)))
     shares /= shares.sum(axis=0)

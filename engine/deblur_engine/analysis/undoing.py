@@ -32,7 +32,7 @@ _NOTHING = 1e-4  # luma from pixel to pixel that is no detail
 _AS_HIGH = 0.97  # of the highest peak: another one is as good
 _BLURRED = np.append(0, np.geomspace(0.08, 1.0, 10)).astype(np.float32)  # fractions that a reference is blurred by
 _AFAR = 240  # longest side of a picture from afar: there even blur in a few discrete steps is smooth
-_AROUND = 6.0  # sigma in its pixels, of what is looked at together
+_AROUND = 0.025  # of its longest side: sigma of what is looked at together
 _UNSEEN = (1.5 / 255) ** 2  # slope, squared, that is no detail there
 _FINER = (1.4, 1.8)  # times the slope that is left by blurring once more: up to here blurred, from here not
 _BEYOND = 1.25  # the peak over the true fraction: 1.05 for blur of 20 pixels and more, 1.3 to 1.7 for shorter
@@ -75,7 +75,7 @@ def looks_blurred(luma: Array, motion: Array, transfer: str | None, threads: int
     def steepness(picture: Array) -> Array:
         slope = cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=1, scale=0.5) * along[..., 0]
         slope += cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=1, scale=0.5) * along[..., 1]
-        return cv2.GaussianBlur(slope * slope, (0, 0), _AROUND) + np.float32(_UNSEEN)
+        return cv2.GaussianBlur(slope * slope, (0, 0), _AROUND * max(size)) + np.float32(_UNSEEN)
 
     once_more = ops.reblur(small, vectors, transfer=transfer, threads=threads)  # type: ignore[arg-type]
     finer = np.sqrt(steepness(small) / steepness(once_more))
