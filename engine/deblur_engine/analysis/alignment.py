@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .exposure import motion_by_homography
-from .flow import compose, dense_flow, eight_bit, falling, homography_flow, moving, reduced, resize_flow
+from .flow import compose, dense_flow, eight_bit, falling, homography_flow, moving, reduced, resize_flow, size_by
 from .motion import Motion, motion_between
 from .record import Analysis
 from .refining import refined_motion
@@ -120,7 +120,7 @@ class Aligner:
             factor = min(2 * factor, _FINE_SIDE / side)
         if min(analysis.width, analysis.height) * factor < 48:
             factor = 1.0
-        self.size = (max(1, round(analysis.width * factor)), max(1, round(analysis.height * factor)))
+        self.size = size_by(factor, analysis.width, analysis.height)
 
     def needs(self, i: int) -> tuple[int, ...]:
         """The frames that ``align(i, ...)`` takes: ``i``, its neighbours and its references."""

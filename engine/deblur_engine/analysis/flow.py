@@ -24,6 +24,7 @@ __all__ = [
     "moving",
     "reduced",
     "resize_flow",
+    "size_by",
 ]
 
 Array = npt.NDArray[np.float32]
@@ -40,6 +41,11 @@ def eight_bit(luma: npt.NDArray[Any]) -> Bytes:
     if luma.dtype == np.uint16:
         return (luma >> 8).astype(np.uint8)
     return np.clip(luma * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def size_by(factor: float, width: int, height: int) -> tuple[int, int]:
+    """The (width, height) of a picture whose sides are ``factor`` times as long, at least a pixel each."""
+    return max(1, round(width * factor)), max(1, round(height * factor))
 
 
 def reduced(picture: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:

@@ -17,7 +17,7 @@ from ..media import Clip
 from ..media.colour import transfer_name
 from ..task import Task
 from .alignment import Aligner, Alignment
-from .flow import reduced
+from .flow import reduced, size_by
 from .record import Analysis
 
 __all__ = ["look_again", "proof_of_blur"]
@@ -39,7 +39,7 @@ def look_again(clip: Clip, analysis: Analysis, task: Task) -> Analysis:
     if not asked:
         return analysis
     factor = min(1.0, _SIDE / max(analysis.width, analysis.height))
-    size = (max(1, round(analysis.width * factor)), max(1, round(analysis.height * factor)))
+    size = size_by(factor, analysis.width, analysis.height)
     aligner = Aligner(analysis.scaled(*size), transfer=transfer_name(clip.info.colour))
     sharp, blurry, exposure = analysis.sharp.copy(), analysis.blurry.copy(), analysis.exposure.copy()
     for done, (i, references) in enumerate(asked.items()):

@@ -15,7 +15,7 @@ from ..errors import BadInput
 from ..media import Clip
 from ..task import Task
 from .exposure import exposures
-from .flow import dense_flow, eight_bit, homography_flow, homography_of, reduced, resize_flow
+from .flow import dense_flow, eight_bit, homography_flow, homography_of, reduced, resize_flow, size_by
 from .record import Analysis
 from .scenes import CutFinder
 from .second_look import look_again
@@ -51,7 +51,7 @@ def small_size(width: int, height: int) -> tuple[int, int]:
     factor = min(0.5, _SMALL_SIDE / max(width, height))
     if max(width, height) * factor < 64:
         factor = 1.0
-    return max(1, round(width * factor)), max(1, round(height * factor))
+    return size_by(factor, width, height)
 
 
 def analyse(clip: Clip, *, references: int = 4, task: Task | None = None) -> Analysis:

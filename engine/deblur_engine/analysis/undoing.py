@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .flow import falling, moving, reduced, resize_flow
+from .flow import falling, moving, reduced, resize_flow, size_by
 
 __all__ = ["estimated_change", "exposure_by_detail", "longest_exposure", "looks_blurred"]
 
@@ -68,13 +68,12 @@ def looks_blurred(luma: Array, motion: Array, transfer: str | None, threads: int
     """
     height, width = luma.shape
     factor = min(1.0, _AFAR / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    size = size_by(factor, width, height)
     small, vectors = reduced(luma, size), resize_flow(motion, size)
-    along = vectors / np.maximum(np.hypot(vectors[..., 0], vectors[..., 1]), np.float32(1e-3))[..., None]
+    along = _directions(vectors)
 
     def steepness(picture: Array) -> Array:
-        slope = cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=1, scale=0.5) * along[..., 0]
-        slope += cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=1, scale=0.5) * along[..., 1]
+        slope = _slope(picture, along)
         return cv2.GaussianBlur(slope * slope, (0, 0), _AROUND * max(size)) + np.float32(_UNSEEN)
 
     once_more = ops.reblur(small, vectors, transfer=transfer, threads=threads)  # type: ignore[arg-type]
@@ -92,14 +91,13 @@ def longest_exposure(luma: Array, interval: Array, transfer: str | None, threads
     """
     length = np.hypot(interval[..., 0], interval[..., 1])
     there = moving(length)
-    along = interval / np.maximum(length, np.float32(1e-3))[..., None]
+    along = _directions(interval)
     luma = np.maximum(luma, _LEAST)
     detail = []
     for fraction in _TRIED:
         undone = _undone(luma, interval * np.float32(fraction), transfer, threads, _TRIED_STEPS)
-        slope = cv2.Sobel(undone, cv2.CV_32F, 1, 0, ksize=1) * along[..., 0]
-        slope += cv2.Sobel(undone, cv2.CV_32F, 0, 1, ksize=1) * along[..., 1]
-        detail.append(math.sqrt(float(np.mean(np.square(slope[there])))))
+        slope = 2 * _slope(undone, along)[there]
+        detail.append(math.sqrt(float(np.mean(np.square(slope)))))
     peaks = [k for k in range(1, len(detail) - 1) if detail[k] >= max(detail[k - 1], detail[k + 1])]
     highest = max((detail[k] for k in peaks), default=0.0)
     if not (highest >= max(detail) and highest > (1 + _RISE) * detail[0] + _NOTHING):  # nor where values are no numbers
@@ -131,7 +129,7 @@ def exposure_by_detail(
         cv2.resize(vectors, x.shape[::-1], interpolation=cv2.INTER_LINEAR) for vectors in (flow, 2 * interval)
     )
     warped = cv2.remap(sharp, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
-    along = interval / np.maximum(np.hypot(interval[..., 0], interval[..., 1]), np.float32(1e-3))[..., None]
+    along = _directions(interval)
 
     def detail(picture: Array) -> float:
         across, down = (cv2.Sobel(picture, cv2.CV_32F, *order, ksize=1) for order in ((2, 0), (0, 2)))
@@ -143,6 +141,17 @@ def exposure_by_detail(
     left = np.array([detail(picture[::2, ::2]) for picture in blurred])
     lost = np.maximum.accumulate(left[0] - left)
     return float(np.interp(left[0] - detail(luma), lost + 1e-6 * np.arange(len(lost)), _BLURRED))
+
+
+def _directions(vectors: Array) -> Array:
+    """Vectors [H, W, 2] of length 1, those of next to nothing shorter."""
+    return vectors / np.maximum(np.hypot(vectors[..., 0], vectors[..., 1]), np.float32(1e-3))[..., None]
+
+
+def _slope(picture: Array, along: Array) -> Array:
+    """What ``picture`` [H, W] changes by from pixel to pixel in the directions ``along`` [H, W, 2]."""
+    across, down = (cv2.Sobel(picture, cv2.CV_32F, *order, ksize=1, scale=0.5) for order in ((1, 0), (0, 1)))
+    return across * along[..., 0] + down * along[..., 1]
 
 
 def _undone(seen: Array, motion: Array, transfer: str | None, threads: int | None, steps: int) -> Array:
