@@ -157,6 +157,25 @@ def test_what_moves_on_its_own_is_left_alone_where_it_looks_sharp(
     assert of_a_thing < 0.3 and of_the_camera > 0.9
 
 
+def test_before_a_camera_at_rest_a_reference_has_to_tell_of_the_blur(analysis: Analysis) -> None:
+    """Things that come and go there lend no detail to each other; smooth ones look blurred and are sharp."""
+    sharp, other = texture(11, 256, 192), texture(12, 256, 192)
+    blurred = cv2.blur(sharp, (9, 1))
+    everywhere = np.full((192, 256, 2), (11, 0), np.float32)
+    of_a_thing = everywhere.copy()
+    of_a_thing[:, :80] = of_a_thing[:, 176:] = 0
+    aligner = Aligner(analysis)
+
+    def weight(moves: Array, reference: Array) -> float:
+        picture = np.where(moves.any(axis=2, keepdims=True), blurred, sharp)
+        found = aligner.fuse(2, picture, Motion(moves).resized(aligner.size), {1: reference}, 0.8)
+        return float(found.weight[40:-40, 104:152].mean())
+
+    assert weight(of_a_thing, sharp) > 0.9
+    assert weight(of_a_thing, other) == 0
+    assert weight(everywhere, other) > 0.9
+
+
 def test_references_come_from_the_frames_own_scene(found: dict[int, Alignment], analysis: Analysis) -> None:
     for i, aligned in found.items():
         assert set(aligned.used) == set(analysis.references_for(i)) and i not in aligned.used

@@ -102,6 +102,20 @@ def test_what_moves_on_its_own_is_not_the_camera(camera: tuple[float, float]) ->
         assert found[80:].min() > 0.95
 
 
+@pytest.mark.parametrize(
+    ("camera", "rests"), [((0.0, 0.0), 1.0), ((0.3, -0.2), 1.0), ((2.0, 0.0), 0.0), ((0.0, 2.0), 0.0)]
+)
+def test_a_camera_rests_whatever_passes_before_it(camera: tuple[float, float], rests: float) -> None:
+    interval = field(*camera)
+    interval[40:70, 40:80] = (-12, 9)
+    assert Motion(interval).camera_rests() == rests
+
+
+def test_a_zoom_is_no_rest() -> None:
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    assert Motion(np.stack([0.02 * (x - WIDTH / 2), 0.02 * (y - HEIGHT / 2)], -1)).camera_rests() == 0
+
+
 @given(st.integers(16, 300), st.integers(16, 300), st.booleans(), st.booleans())
 def test_another_size_scales_vectors_and_keeps_shares(width: int, height: int, bends: bool, agrees: bool) -> None:
     agreed = np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)

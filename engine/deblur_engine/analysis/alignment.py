@@ -44,6 +44,7 @@ _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (
 _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
 _EDGE = 0.02  # of the picture's width: how far around a place blur is compared ...
 _UNEVEN = (0.4, 0.8)  # ... and how much its length may change there, of the longest: up to here alike, from here not
+_TOLD = (0.003, 0.012)  # mean belief in the references where a frame may be blurred: up to here none, from here some
 _SURE = (0.2, 0.6)  # belief in a reference up to which a place has to look blurred, too, and from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.02  # times the least residual
@@ -177,12 +178,10 @@ class Aligner:
             blur, found = self._refined(i, frame, blur, even, found, sharps)
         vectors = resize_flow(blur, (width, height))
         believable = motion.believable(exposure)
-        shown = np.maximum(looks_blurred(frame, blur, self.transfer, self.threads), motion.of_camera())
-        shown *= _inside(blur)
-        blurred = treated(vectors)
-        weight = blurred * cv2.resize(believable * shown, (width, height), interpolation=cv2.INTER_LINEAR)
-        estimate = estimated_change(picture, vectors, weight, self.transfer, self.threads)
+        looks, of_camera = looks_blurred(frame, blur, self.transfer, self.threads), motion.of_camera()
+        inside = _inside(blur)
         if not found:
+            estimate, weight = self._undone(picture, vectors, believable * inside * np.maximum(looks, of_camera))
             nothing = np.zeros((height, width, 2), np.float32)
             return Alignment(estimate, np.zeros_like(picture), nothing, vectors, weight, (), exposure)
         shares, believed, proven = _shares(list(found.values()))
@@ -199,15 +198,27 @@ class Aligner:
         shading = self._shading(picture, fused, blur)
         fused += cv2.resize(shading, (width, height), interpolation=cv2.INTER_LINEAR)
         same = falling(_strange(shading).max(axis=2), _OTHER)
-        believable = np.maximum(believable, proven * same)
-        believed *= believable * same
-        believable *= np.maximum(shown, 1 - falling(believed, _SURE))
-        weight = blurred * cv2.resize(believable, (width, height), interpolation=cv2.INTER_LINEAR)
+        either = np.maximum(believable, proven * same)
+        believed *= either * same
+        # Sharp things pass before a camera at rest, too. If no reference tells of any blur, it is no blur.
+        there = treated(blur * np.float32(width / self.size[0]))
+        told = 1 - falling((there * believed).sum() / (there.sum() + np.float32(1e-6)), _TOLD)
+        looks *= 1 - motion.camera_rests() * (1 - told)
+        shown = inside * np.maximum(looks, of_camera)
+        estimate, _ = self._undone(picture, vectors, believable * shown)
+        shown = np.maximum(shown, 1 - falling(believed, _SURE))
+        weight = treated(vectors) * cv2.resize(either * shown, (width, height), interpolation=cv2.INTER_LINEAR)
         mismatch = self._reblur(cv2.cvtColor(fused, cv2.COLOR_RGB2GRAY), vectors)
         mismatch -= cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         believed = np.clip(cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
         confidence = np.stack([believed, mismatch], -1)
         return Alignment(estimate, fused - picture, confidence, vectors, weight, tuple(found), exposure)
+
+    def _undone(self, picture: Array, vectors: Array, where: Array) -> tuple[Array, Array]:
+        """The ``estimate`` by blur vectors at full size, as far as ``where`` at working size; and by what weight."""
+        height, width = picture.shape[:2]
+        weight = treated(vectors) * cv2.resize(where, (width, height), interpolation=cv2.INTER_LINEAR)
+        return estimated_change(picture, vectors, weight, self.transfer, self.threads), weight
 
     def motion(self, i: int, pictures: Mapping[int, Array]) -> Motion:
         """Motion at frame ``i``, by those of its neighbours that are in ``pictures``, at working size."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ _ERRATIC = (1.0, 1.8)  # change of the motion over the motion itself: up to here
 _ASTRAY = (0.3, 0.8)  # how far off a flow and the one back lead, over the motion: up to here they agree, from there not
 _STILL = 0.2  # pixels an interval that are no motion
 _OWN = (0.7, 0.95)  # share of a place's motion that is not the camera's: up to here parallax, from here its own
+_RESTS = (0.004, 0.008)  # of the picture's longest side, that its corners move by in an interval
 _SMEARED = (0.06, 0.08)  # blur length over the picture's width up to which references are believed, from which not
 
 
@@ -61,13 +63,23 @@ class Motion:
         gate = cv2.GaussianBlur(gate.astype(np.float32), (0, 0), 2.0)
         return gate if self.agreed is None else gate * self.agreed
 
+    @cached_property
+    def camera(self) -> Array:
+        """[h, w, 2]: what of the motion per frame interval the camera's is, as far as a homography tells."""
+        height, width = self.interval.shape[:2]
+        return homography_flow(homography_of(self.interval), height, width)
+
     def of_camera(self) -> Array:
         """0..1, [h, w]: how far the motion at each place is the camera's, with parallax, and not that of something."""
-        height, width = self.interval.shape[:2]
-        own = self.interval - homography_flow(homography_of(self.interval), height, width)
+        own = self.interval - self.camera
         speed = np.hypot(self.interval[..., 0], self.interval[..., 1])
         share = np.hypot(own[..., 0], own[..., 1]) / (speed + np.float32(_STILL))
         return cv2.GaussianBlur(falling(share, _OWN).astype(np.float32), (0, 0), 2.0)
+
+    def camera_rests(self) -> float:
+        """0..1: how far the camera can be said to rest, by what it moves the corners by."""
+        farthest = np.abs(self.camera[[0, -1]][:, [0, -1]]).max()
+        return float(falling(farthest / np.float32(max(self.camera.shape)), _RESTS))
 
 
 def motion_between(here: npt.NDArray[np.uint8], neighbours: Mapping[int, npt.NDArray[np.uint8]]) -> Motion:
