@@ -61,11 +61,26 @@ def test_what_a_sharper_frame_proves_blurry_is_found_and_a_sharp_one_is_not(
     assert not misjudged.blurry[PASSES] and misjudged.sharp[PASSES]  # what was given stays as it was
 
 
-@pytest.mark.parametrize("why", ["moving camera", "slow things", "no doubt", "nothing sharper", "nothing blurry"])
+@pytest.mark.parametrize("sharp", [False, True], ids=["neither sharp nor blurry", "taken for sharp"])
+def test_where_all_moves_mild_blur_is_found(sharp: bool) -> None:
+    """Of a walk's frames the sharpness drifts, and the blur of slow ones takes little of it."""
+    pan = Panned([Scene([0, 0, 0.6, 0, 0.4, 0], speed=(8.0, 3.0))], (320, 192))
+    analysis = analyse(pan.clip())
+    at = np.arange(6)
+    drop = np.where((at == 4) | (at == 1), np.float32(0.15), analysis.drop)
+    flags = {"blurry": at == 2, "sharp": (at != 2) & ((at != 4) | sharp)}
+    exposure = np.where(at == 2, np.float32(0.6), np.float32(0))
+    found = look_again(pan.clip(), replace(analysis, drop=drop, exposure=exposure, **flags), Task())
+    assert found.blurry.tolist() == [exposed > 0 for exposed in pan.exposures]
+    assert found.sharp.tolist() == [exposed == 0 for exposed in pan.exposures]
+    assert 0.3 < found.exposure[4] < 0.5
+
+
+@pytest.mark.parametrize("why", ["slow camera", "slow things", "no doubt", "nothing sharper", "nothing blurry"])
 def test_other_frames_are_not_looked_at(crossed: PictureClip, misjudged: Analysis, why: str) -> None:
-    if why == "moving camera":
-        pan = np.array([[1, 0, 9], [0, 1, 0], [0, 0, 1]], np.float64)
-        given = replace(misjudged, homography=np.stack([pan] * len(EXPOSURES)))
+    if why == "slow camera":
+        pan = np.array([[1, 0, 2.5], [0, 1, 0], [0, 0, 1]], np.float64)
+        given = replace(misjudged, homography=np.stack([pan] * len(EXPOSURES)), speed=np.minimum(misjudged.speed, 2.5))
     elif why == "slow things":
         given = replace(misjudged, speed=np.minimum(misjudged.speed, 4))
     elif why == "no doubt":

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from deblur_engine.analysis import Analysis, analyse, survey
+from deblur_engine.analysis.exposure import exposures
 from deblur_engine.errors import BadInput, Cancelled
 from deblur_engine.task import Event, Task
 from panned import FIRST, SECOND, SIZE, Panned, PictureClip, Scene, code, from_linear, texture, to_linear
@@ -93,6 +96,17 @@ def test_a_longer_exposure_is_found_to_be_longer() -> None:
     found = analyse(Panned([Scene([0, 0.4, 0, 0.6, 0, 0.8, 0, 1.0, 0])], SIZE).clip())
     assert (np.diff(found.exposure[1::2]) > 0.03).all(), found.exposure
     np.testing.assert_array_equal(found.blur, found.exposure * found.speed)
+
+
+def test_exposure_is_judged_by_the_sharper_of_two_near_frames() -> None:
+    """One that is mildly blurred may pass for sharp; beside it a blurry frame hardly looks blurred."""
+    pan = Panned([Scene([0, 0.4, 0.6, 0.6])], SIZE)
+    analysis = analyse(pan.clip())
+    at = np.arange(4)
+    drop = np.where(at == 1, np.float32(0.25), analysis.drop)
+    misjudged = replace(analysis, drop=drop, blurry=at >= 2, sharp=at < 2)
+    found = exposures(pan.clip(), misjudged, Task())
+    assert found[2:].tolist() == analysis.exposure[2:].tolist() and found[2:].min() > 0.2
 
 
 @pytest.mark.parametrize(("share", "treated"), [(0.05, False), (0.3, True)])

@@ -45,6 +45,7 @@ _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up t
 _EDGE = 0.02  # of the picture's width: how far around a place blur is compared ...
 _UNEVEN = (0.4, 0.8)  # ... and how much its length may change there, of the longest: up to here alike, from here not
 _TOLD = (0.003, 0.012)  # mean belief in the references where a frame may be blurred: up to here none, from here some
+_SHORT_WAYS = (0.006, 0.012)  # of the picture's width: blur up to this speaks for itself, from this it does not
 _SURE = (0.2, 0.6)  # belief in a reference up to which a place has to look blurred, too, and from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
 _HARDLY_WORSE = 1.02  # times the least residual
@@ -200,10 +201,11 @@ class Aligner:
         same = falling(_strange(shading).max(axis=2), _OTHER)
         either = np.maximum(believable, proven * same)
         believed *= either * same
-        # Sharp things pass before a camera at rest, too. If no reference tells of any blur, it is no blur.
+        # Sharp things pass before a camera at rest, too. If no reference tells of any blur that long, it is none.
         there = treated(blur * np.float32(width / self.size[0]))
         told = 1 - falling((there * believed).sum() / (there.sum() + np.float32(1e-6)), _TOLD)
-        looks *= 1 - motion.camera_rests() * (1 - told)
+        longest = np.percentile(np.hypot(blur[..., 0], blur[..., 1]), 97) / self.size[0]
+        looks *= 1 - motion.camera_rests() * (1 - told) * (1 - falling(longest, _SHORT_WAYS))
         shown = inside * np.maximum(looks, of_camera)
         estimate, _ = self._undone(picture, vectors, believable * shown)
         shown = np.maximum(shown, 1 - falling(believed, _SURE))

@@ -23,6 +23,7 @@ __all__ = ["FRACTIONS", "exposures"]
 FRACTIONS = np.array([0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0], np.float32)
 _BOX = 320  # pixels, side of the pieces that are blurred
 _TILE = 16
+_FARTHER = 0.03  # log energy that a sharp frame has to have more for each frame that it is farther off
 _UNTOLD = 0.5  # the fraction taken where the camera's own motion does not explain the frame's
 
 
@@ -31,9 +32,10 @@ def exposures(clip: Clip, analysis: Analysis, task: Task) -> npt.NDArray[np.floa
     found = np.zeros(analysis.frame_count, np.float32)
     asked: dict[int, list[int]] = {}
     for i in np.flatnonzero(analysis.blurry).tolist():
-        nearest = analysis.references_for(i, 1)
-        if nearest and analysis.speed[i] > 0.5:
-            asked.setdefault(nearest[0], []).append(i)
+        references = analysis.references_for(i)
+        if references and analysis.speed[i] > 0.5:
+            sharpest = min(references, key=lambda j: analysis.drop[j] + _FARTHER * abs(j - i))
+            asked.setdefault(sharpest, []).append(i)
     if not asked:
         return found
     last = max(asked)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A second look at frames that pass for sharp where the camera rests: a small thing's blur hardly shows in the whole.
+"""A second look at frames that are not taken for blurry but lack a little of the sharpest around them.
 
-There the sharpness of all that moves says little from frame to frame, since other things come and go. But a sharper
-frame of the scene shows what they look like, and alignment whether this one is a blurred picture of the same.
+Where the camera rests a small thing's blur hardly shows in the whole, and other things come and go; where it walks,
+sharpness drifts with what comes into view, and mild blur takes no more of it. But a sharper frame shows what things
+look like, and alignment whether this one is a blurred picture of the same.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ Array = npt.NDArray[np.float32]
 _SIDE = 640  # longest side of the pictures that are looked at
 _DOUBTFUL = 0.08  # log energy that a frame looked at lacks of the sharpest around it, and of its references
 _RESTS = 0.006  # of the picture's longest side, that its corners move by in an interval of a camera at rest
-_FAST = 8.0  # pixels in an interval: what moves by less is judged by its track
+_FAST = 8.0  # pixels in an interval: what moves by less there is judged by its track
+_MOVES = 3.0  # pixels in an interval of another camera's frames: less leaves no blur to speak of
 _REFERENCES = 2
-_PROOF = 1e-4  # mean square, R'G'B' 0..1, of what believed references change: what 40 dB are short of
+_PROOF = 1e-4  # mean square, R'G'B' 0..1, of what believed references change: what 40 dB are short of ...
+_PROOF_MOVING = 1.5e-6  # ... where all moves there is more to tell by, and less to be told wrong
 _SHARPER = 0.4  # log Laplacian energy that they have more, there
 
 
@@ -49,7 +52,7 @@ def look_again(clip: Clip, analysis: Analysis, task: Task) -> Analysis:
         usual = float(np.median(analysis.exposure[_blurry_with(analysis, i)]))
         found = aligner.fuse(i, pictures[i], motion, {j: pictures[j] for j in references}, usual)
         changed, sharper = proof_of_blur(pictures[i], found)
-        if changed > _PROOF and sharper > _SHARPER:
+        if changed > (_PROOF if _rests(analysis, i) else _PROOF_MOVING) and sharper > _SHARPER:
             sharp[i], blurry[i], exposure[i] = False, True, found.exposure
         task.report("expose", done + 1, len(asked))
     return replace(analysis, sharp=sharp, blurry=blurry, exposure=exposure)
@@ -66,9 +69,15 @@ def proof_of_blur(picture: Array, found: Alignment) -> tuple[float, float]:
 
 
 def _doubtful(analysis: Analysis) -> list[int]:
-    """Frames taken for sharp with sharper ones around them, of a camera at rest and things that move fast."""
-    asks = analysis.sharp & (analysis.drop >= _DOUBTFUL) & (analysis.speed >= _FAST)
-    return [i for i in np.flatnonzero(asks).tolist() if _blurry_with(analysis, i).any() and _rests(analysis, i)]
+    """Frames not taken for blurry that lack a little of the sharpest around them, and may be by what moves."""
+    asks = ~analysis.blurry & (analysis.drop >= _DOUBTFUL)
+    return [i for i in np.flatnonzero(asks).tolist() if _blurry_with(analysis, i).any() and _may_be(analysis, i)]
+
+
+def _may_be(analysis: Analysis, i: int) -> bool:
+    if _rests(analysis, i):
+        return bool(analysis.sharp[i] and analysis.speed[i] >= _FAST)
+    return bool(analysis.speed[i] >= _MOVES)
 
 
 def _blurry_with(analysis: Analysis, i: int) -> npt.NDArray[np.bool_]:
