@@ -230,6 +230,44 @@ def test_a_reference_of_something_else_is_not_believed(
     assert psnr(blend(frame, garbage), truth) > psnr(frame, truth) - 0.1
 
 
+def test_references_end_where_the_restored_frame_shows_the_same(analysis: Analysis) -> None:
+    """Where near things end, pictures that are blurred alike hardly tell; a restored frame and a sharp one do."""
+    aligner = Aligner(analysis, transfer="none", fine=True)
+    width, height = aligner.size
+    far, near = (cv2.cvtColor(texture(seed, width + 64, height + 64), cv2.COLOR_RGB2GRAY) for seed in (14, 15))
+    rng, disks = np.random.default_rng(1), np.zeros_like(far)
+    for _ in range(14):
+        centre = rng.integers(20, [width + 44, height + 44]).tolist()
+        cv2.circle(disks, centre, int(rng.integers(8, 16)), 1.0, -1)
+
+    def look(time: float) -> Array:
+        moved = [
+            cv2.warpAffine(picture, np.float32([[1, 0, x * time], [0, 1, y * time]]), far.shape[::-1])
+            for picture, (x, y) in ((far, (4, 1)), (near, (9, 3)), (disks, (9, 3)))
+        ]
+        return (moved[0] + moved[2] * (moved[1] - moved[0]))[32:-32, 32:-32]
+
+    frame = np.mean([look(float(time)) for time in np.linspace(-0.4, 0.4, 25)], axis=0, dtype=np.float32)
+    blur = np.where(disks[32:-32, 32:-32, None] > 0.5, np.float32((7.2, 2.4)), np.float32((3.2, 0.8)))
+    aligned = aligner._one(2, 1, frame, look(2), blur, False)
+    placed = aligner._placed(frame, blur, {1: aligned}, {1: look(2)})[1]
+    inside = (slice(16, -16), slice(16, -16))
+    before, after = (psnr(found.warped[inside], look(0)[inside]) for found in (aligned, placed))
+    assert before > 27 and after > before + 1, (before, after)
+
+
+def test_belief_in_a_far_smeared_place_has_to_be_borne_out_along_the_path(analysis: Analysis) -> None:
+    """A reference of something else fits in spots by chance; what shows the thing fits beside them, too."""
+    aligner = Aligner(analysis)
+    spots, half = np.zeros((2, 180, 320), np.float32)
+    spots[40:43, 60:63] = spots[120:123, 200:203] = 1
+    half[:, :160] = 1
+    far, near = np.full((180, 320, 2), (18, 6), np.float32), np.full((180, 320, 2), (6, 2), np.float32)
+    assert (spots * aligner._borne_out(spots, far)).max() == 0
+    assert aligner._borne_out(half, far)[:, :155].min() == 1
+    assert aligner._borne_out(spots, near).min() == 1
+
+
 def test_erratic_motion_is_believed_only_if_it_explains_the_blur(analysis: Analysis, two_scenes: Panned) -> None:
     aligner = Aligner(analysis)
     i = int(np.flatnonzero(two_scenes.blurry)[0])

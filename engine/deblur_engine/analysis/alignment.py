@@ -24,7 +24,7 @@ from .flow import compose, dense_flow, eight_bit, falling, homography_flow, movi
 from .motion import Motion, motion_between
 from .record import Analysis
 from .refining import refined_motion
-from .undoing import estimated_change, exposure_by_detail, longest_exposure, looks_blurred
+from .undoing import estimated_change, exposure_by_detail, longest_exposure, looks_blurred, undone
 
 __all__ = ["Aligner", "Alignment", "treated"]
 
@@ -42,9 +42,14 @@ _MOST = 0.9  # ... if so much of what moves is left then
 _OTHER = (0.07, 0.11)  # the same in any colour: up to here it may be lamps, from here another thing lies there
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
+_FAR = (0.03, 0.045)  # blur length over the picture's width: from here on most things fit some place by chance ...
+_SPOT = (
+    0.1,
+    0.3,
+)  # ... where belief, in the mean over twice the path, is no more than this; from the second on it holds
 _EDGE = 0.02  # of the picture's width: how far around a place blur is compared ...
 _UNEVEN = (0.4, 0.8)  # ... and how much its length may change there, of the longest: up to here alike, from here not
-_TOLD = (0.003, 0.012)  # mean belief in the references where a frame may be blurred: up to here none, from here some
+_TOLD = (0.006, 0.012)  # mean belief in the references where a frame may be blurred: up to here none, from here some
 _SHORT_WAYS = (0.006, 0.012)  # of the picture's width: blur up to this speaks for itself, from this it does not
 _SURE = (0.2, 0.6)  # belief in a reference up to which a place has to look blurred, too, and from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
@@ -177,6 +182,7 @@ class Aligner:
         blur = interval * np.float32(exposure)
         if found and exposure > 0:
             blur, found = self._refined(i, frame, blur, even, found, sharps)
+            found = self._placed(frame, blur, found, sharps)
         vectors = resize_flow(blur, (width, height))
         believable = motion.believable(exposure)
         looks, of_camera = looks_blurred(frame, blur, self.transfer, self.threads), motion.of_camera()
@@ -201,6 +207,7 @@ class Aligner:
         same = falling(_strange(shading).max(axis=2), _OTHER)
         either = np.maximum(believable, proven * same)
         believed *= either * same
+        believed *= self._borne_out(believed, blur)
         # Sharp things pass before a camera at rest, too. If no reference tells of any blur that long, it is none.
         there = treated(blur * np.float32(width / self.size[0]))
         told = 1 - falling((there * believed).sum() / (there.sum() + np.float32(1e-6)), _TOLD)
@@ -215,6 +222,16 @@ class Aligner:
         believed = np.clip(cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
         confidence = np.stack([believed, mismatch], -1)
         return Alignment(estimate, fused - picture, confidence, vectors, weight, tuple(found), exposure)
+
+    def _borne_out(self, believed: Array, blur: Array) -> Array:
+        """0..1, [h, w]: whether belief in a place is borne out along the path that blurred it, and beyond.
+
+        Smeared far enough nearly all things look alike: a red letter, blurred, is a hand's skin. But a reference that
+        does show what was there shows what is beside it, too.
+        """
+        along = ops.reblur(believed, 2 * blur, threads=self.threads)
+        length = np.hypot(blur[..., 0], blur[..., 1]) / np.float32(blur.shape[1])
+        return np.maximum(1 - falling(along, _SPOT), falling(length, _FAR))
 
     def _undone(self, picture: Array, vectors: Array, where: Array) -> tuple[Array, Array]:
         """The ``estimate`` by blur vectors at full size, as far as ``where`` at working size; and by what weight."""
@@ -285,10 +302,7 @@ class Aligner:
         self, i: int, frame: Array, blur: Array, even: bool, found: dict[int, _Aligned], sharps: Mapping[int, Array]
     ) -> tuple[Array, dict[int, _Aligned]]:
         """The blur vectors as the frame's own blur tells them, and the references aligned by those."""
-        shares, believed, proven = _shares(list(found.values()))
-        fused = np.zeros_like(frame)
-        for aligned, share in zip(found.values(), shares, strict=True):
-            fused += aligned.warped * share
+        fused, believed, proven = _fused(found)
         better = refined_motion(
             frame, fused, blur, np.maximum(believed, proven), self._reblur, _slow, threads=self.threads
         )
@@ -299,6 +313,34 @@ class Aligner:
             j: self._one(i, j, frame, sharps[j], blur, even, compose(place, aligned.flow))
             for j, aligned in found.items()
         }
+
+    def _placed(
+        self, frame: Array, blur: Array, found: dict[int, _Aligned], sharps: Mapping[int, Array]
+    ) -> dict[int, _Aligned]:
+        """The references where they show what the frame, restored by them, does.
+
+        Pictures that are blurred alike tell little of where exactly things lie. With its blur undone, and with what is
+        believed of the references, the frame is nearly as sharp as they are; what reblurring leaves decides as before.
+        """
+        alone = undone(frame, blur, self.transfer, self.threads)
+        found = self._nearer(frame, blur, found, sharps, alone)
+        fused, believed, _ = _fused(found)
+        _, shading = self._unexplained(fused, blur, frame)
+        return self._nearer(frame, blur, found, sharps, alone + believed * (fused - shading - alone))
+
+    def _nearer(
+        self, frame: Array, blur: Array, found: dict[int, _Aligned], sharps: Mapping[int, Array], restored: Array
+    ) -> dict[int, _Aligned]:
+        """The references moved by the flow from the ``restored`` frame, wherever that explains the frame better."""
+        nearer = {}
+        for j, aligned in found.items():
+            shown = aligned.warped - _slow(aligned.warped - restored)
+            flow = compose(dense_flow(eight_bit(restored), eight_bit(shown), finest=0), aligned.flow)
+            moved = self._judged(frame, sharps[j], blur, flow)
+            left, before = (cv2.GaussianBlur(np.square(a.residual), (0, 0), 3.0) for a in (moved, aligned))
+            chosen = np.where((left < before)[..., None], flow, aligned.flow)
+            nearer[j] = self._judged(frame, sharps[j], blur, chosen)
+        return nearer
 
     def _one(
         self, i: int, j: int, frame: Array, sharp: Array, blur: Array, even: bool, start: Array | None = None
@@ -327,7 +369,10 @@ class Aligner:
             rounds = [finest, last]
         else:
             rounds = [last]
-        flow = self._refine(frame, sharp, blur, start, rounds)
+        return self._judged(frame, sharp, blur, self._refine(frame, sharp, blur, start, rounds))
+
+    def _judged(self, frame: Array, sharp: Array, blur: Array, flow: Array) -> _Aligned:
+        """What a sharp picture that lies in the frame by ``flow`` shows there, and how far it is off."""
         warped, inside = ops.warp(sharp, flow, "bicubic", return_mask=True, threads=self.threads)
         off, shading = self._unexplained(warped, blur, frame)
         change = warped - shading - frame
@@ -454,6 +499,15 @@ def _best_of(flows: list[Array], off: list[Array]) -> Array:
     for k in range(1, len(flows)):
         result[choice == k] = flows[k][choice == k]
     return result
+
+
+def _fused(found: Mapping[int, _Aligned]) -> tuple[Array, Array, Array]:
+    """The luma of all references together, the confidence in it, and how far it is proven; [h, w] each."""
+    shares, believed, proven = _shares(list(found.values()))
+    fused = np.zeros_like(believed)
+    for aligned, share in zip(found.values(), shares, strict=True):
+        fused += aligned.warped * share
+    return fused, believed, proven
 
 
 def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array, Array]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .. import ops
 from .flow import falling, moving, reduced, resize_flow, size_by
 
-__all__ = ["estimated_change", "exposure_by_detail", "longest_exposure", "looks_blurred"]
+__all__ = ["estimated_change", "exposure_by_detail", "longest_exposure", "looks_blurred", "undone"]
 
 Array = npt.NDArray[np.float32]
 
@@ -48,15 +48,20 @@ def estimated_change(
     """
     height, width = picture.shape[:2]
     luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    change = _undone(np.maximum(luma, _LEAST), motion, transfer, threads, _STEPS) - luma
+    change = undone(luma, motion, transfer, threads) - luma
     half = (max(1, width // 2), max(1, height // 2))
     small = reduced(picture, half)
-    small = _undone(np.maximum(small, _LEAST), resize_flow(motion, half), transfer, threads, _STEPS) - small
+    small = undone(small, resize_flow(motion, half), transfer, threads) - small
     small -= cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)[..., None]
     coloured = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     coloured += change[..., None]
     coloured *= (np.float32(_UNDONE) * weight)[..., None]
     return coloured
+
+
+def undone(picture: Array, motion: Array, transfer: str | None, threads: int | None = None) -> Array:
+    """``picture`` ([H, W] or [H, W, 3]) with its blur along ``motion`` [H, W, 2] undone, as far as a few steps do."""
+    return _undone(np.maximum(picture, _LEAST), motion, transfer, threads, _STEPS)
 
 
 def looks_blurred(luma: Array, motion: Array, transfer: str | None, threads: int | None = None) -> Array:
