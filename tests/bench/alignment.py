@@ -33,6 +33,7 @@ PARTS = {
     "_choose_exposure": "first reference, and the exposure",
     "_one": "further references",
     "_refined": "motion refined by the frame's blur",
+    "_placed": "references placed by the restored frame",
     "estimated_change": "blur undone (Richardson-Lucy)",
 }
 

@@ -3,8 +3,9 @@
 
 Flow between a blurry and a sharp picture is unreliable, since it compares an edge with a smear. So the sharp picture
 is warped by the flow so far, blurred by the blurry frame's own motion, and flow is computed between two equally
-blurry pictures; a few rounds of that, coarse to fine. What the reblurred reference still differs by is the evidence
-for the confidence: where reference, flow and blur model are all right, nothing is left.
+blurry pictures; a few rounds of that, coarse to fine. At last the frame is restored by what was found, and flow is
+computed between two sharp ones. What the reblurred reference still differs by is the evidence for the confidence: where
+reference, flow and blur model are all right, nothing is left.
 """
 
 from __future__ import annotations

@@ -151,11 +151,15 @@ def _no_reblur() -> Iterator[None]:
         yield
 
 
+def _no_placing() -> AbstractContextManager[None]:
+    return replaced(Aligner, "_placed", lambda self, frame, blur, found, sharps: found)
+
+
 def _trusting(artifact: Artifact) -> Artifact:
     return replace(artifact, metadata=replace(artifact.metadata, trust=((0.0, 1.0),), trust_believed=()))
 
 
-PATCHES = (_no_warm_start, _no_spectrum, _no_steps, _no_estimate, _no_reblur)
+PATCHES = (_no_warm_start, _no_spectrum, _no_steps, _no_estimate, _no_reblur, _no_placing)
 
 PARTS = {
     "no-references": Part("ours, single frame", _rendered(use_references=False)),
@@ -172,6 +176,10 @@ PARTS = {
     "no-reblur": Part(
         "ours, flow without reblurring",
         _fitted_anew("no-reblur", _no_reblur, pairs_of="no-reblur", own_alignment=True),
+    ),
+    "no-placing": Part(
+        "ours, no flow from the restored frame",
+        _fitted_anew("no-placing", _no_placing, pairs_of="no-placing", own_alignment=True),
     ),
 }
 """By the name of the row. "Without network" is the blend under the guards, which needs no fit: see ``rows``."""
