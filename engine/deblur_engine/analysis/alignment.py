@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 
 import cv2
@@ -62,6 +62,7 @@ _MILD = 6.0  # ... of less blur than that, pixels of what moves, which misalignm
 _SHARP = 0.15  # up to this fraction, by the detail that it lacks, a frame is sharp
 _SAME = 0.05  # change of the fraction that needs no other alignment
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
+_NO_SHARE = 0.1  # of a frame: a reference of less is left where it is
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
 _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
 
@@ -105,6 +106,11 @@ class _Aligned:
     residual: Array  # [h, w], root of the local mean square of what reblurring leaves unexplained
     change: Array  # [h, w], the same of what the reference would change
     strange: Array  # [h, w], luma by which slow shading is off, here more and there less
+
+    def where(self, here: npt.NDArray[np.bool_], other: _Aligned) -> _Aligned:
+        """This one ``here``, [h, w], and the ``other`` elsewhere."""
+        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return _Aligned(*(np.where(here if a.ndim == 2 else here[..., None], a, b) for a, b in pairs))
 
 
 class Aligner:
@@ -333,14 +339,16 @@ class Aligner:
         self, frame: Array, blur: Array, found: dict[int, _Aligned], sharps: Mapping[int, Array], restored: Array
     ) -> dict[int, _Aligned]:
         """The references moved by the flow from the ``restored`` frame, wherever that explains the frame better."""
-        nearer = {}
-        for j, aligned in found.items():
+        shares, _, _ = _shares(list(found.values()))
+        nearer = dict(found)
+        for (j, aligned), share in zip(found.items(), shares, strict=True):
+            if share.mean() < _NO_SHARE:
+                continue
             shown = aligned.warped - _slow(aligned.warped - restored)
             flow = compose(dense_flow(eight_bit(restored), eight_bit(shown), finest=0), aligned.flow)
             moved = self._judged(frame, sharps[j], blur, flow)
             left, before = (cv2.GaussianBlur(np.square(a.residual), (0, 0), 3.0) for a in (moved, aligned))
-            chosen = np.where((left < before)[..., None], flow, aligned.flow)
-            nearer[j] = self._judged(frame, sharps[j], blur, chosen)
+            nearer[j] = aligned.where(left >= before, moved)
         return nearer
 
     def _one(
