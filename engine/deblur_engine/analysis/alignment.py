@@ -50,7 +50,7 @@ _SPOT = (
 )  # ... where belief, in the mean over twice the path, is no more than this; from the second on it holds
 _EDGE = 0.02  # of the picture's width: how far around a place blur is compared ...
 _UNEVEN = (0.4, 0.8)  # ... and how much its length may change there, of the longest: up to here alike, from here not
-_TOLD = (0.006, 0.012)  # mean belief in the references where a frame may be blurred: up to here none, from here some
+_TOLD = (0.016, 0.026)  # mean belief in the references where a frame may be blurred: up to here none, from here some
 _SHORT_WAYS = (0.006, 0.012)  # of the picture's width: blur up to this speaks for itself, from this it does not
 _SURE = (0.2, 0.6)  # belief in a reference up to which a place has to look blurred, too, and from which not
 _STARTS = (0.35, 0.8)  # fractions that alignment is tried with beside the estimate: that which is further from it
@@ -214,12 +214,14 @@ class Aligner:
         same = falling(_strange(shading).max(axis=2), _OTHER)
         either = np.maximum(believable, proven * same)
         believed *= either * same
-        believed *= self._borne_out(believed, blur)
-        # Sharp things pass before a camera at rest, too. If no reference tells of any blur that long, it is none.
+        believed *= np.maximum(self._borne_out(believed, blur), motion.camera_rests())
+        # Sharp things pass before a camera at rest, too. If hardly any reference tells of blur that long, it is none.
         there = treated(blur * np.float32(width / self.size[0]))
         told = 1 - falling((there * believed).sum() / (there.sum() + np.float32(1e-6)), _TOLD)
         longest = np.percentile(np.hypot(blur[..., 0], blur[..., 1]), 97) / self.size[0]
-        looks *= 1 - motion.camera_rests() * (1 - told) * (1 - falling(longest, _SHORT_WAYS))
+        none = motion.camera_rests() * (1 - told) * (1 - falling(longest, _SHORT_WAYS))
+        looks *= 1 - none
+        believed *= 1 - none
         shown = inside * np.maximum(looks, of_camera)
         estimate, _ = self._undone(picture, vectors, believable * shown)
         shown = np.maximum(shown, 1 - falling(believed, _SURE))
@@ -234,7 +236,8 @@ class Aligner:
         """0..1, [h, w]: whether belief in a place is borne out along the path that blurred it, and beyond.
 
         Smeared far enough nearly all things look alike: a red letter, blurred, is a hand's skin. But a reference that
-        does show what was there shows what is beside it, too.
+        does show what was there shows what is beside it, too. (Not before a camera at rest: what lies beside is not
+        blurred there, and small things move by more than their size.)
         """
         along = ops.reblur(believed, 2 * blur, threads=self.threads)
         length = np.hypot(blur[..., 0], blur[..., 1]) / np.float32(blur.shape[1])
