@@ -44,10 +44,7 @@ _OTHER = (0.07, 0.11)  # the same in any colour: up to here it may be lamps, fro
 _BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
 _PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
 _FAR = (0.03, 0.045)  # blur length over the picture's width: from here on most things fit some place by chance ...
-_SPOT = (
-    0.1,
-    0.3,
-)  # ... where belief, in the mean over twice the path, is no more than this; from the second on it holds
+_SPOT = (0.1, 0.3)  # ... where the mean belief over twice the path is up to the first; from the second on it holds
 _EDGE = 0.02  # of the picture's width: how far around a place blur is compared ...
 _UNEVEN = (0.4, 0.8)  # ... and how much its length may change there, of the longest: up to here alike, from here not
 _TOLD = (0.016, 0.026)  # mean belief in the references where a frame may be blurred: up to here none, from here some
