@@ -309,7 +309,8 @@ class Aligner:
         self, i: int, frame: Array, blur: Array, even: bool, found: dict[int, _Aligned], sharps: Mapping[int, Array]
     ) -> tuple[Array, dict[int, _Aligned]]:
         """The blur vectors as the frame's own blur tells them, and the references aligned by those."""
-        fused, believed, proven = _fused(found)
+        shares, believed, proven = _shares(list(found.values()))
+        fused = _fused(found, shares)
         better = refined_motion(
             frame, fused, blur, np.maximum(believed, proven), self._reblur, _slow, threads=self.threads
         )
@@ -330,16 +331,23 @@ class Aligner:
         believed of the references, the frame is nearly as sharp as they are; what reblurring leaves decides as before.
         """
         alone = undone(frame, blur, self.transfer, self.threads)
-        found = self._nearer(frame, blur, found, sharps, alone)
-        fused, believed, _ = _fused(found)
+        shares, _, _ = _shares(list(found.values()))
+        found = self._nearer(frame, blur, found, shares, sharps, alone)
+        shares, believed, _ = _shares(list(found.values()))
+        fused = _fused(found, shares)
         _, shading = self._unexplained(fused, blur, frame)
-        return self._nearer(frame, blur, found, sharps, alone + believed * (fused - shading - alone))
+        return self._nearer(frame, blur, found, shares, sharps, alone + believed * (fused - shading - alone))
 
     def _nearer(
-        self, frame: Array, blur: Array, found: dict[int, _Aligned], sharps: Mapping[int, Array], restored: Array
+        self,
+        frame: Array,
+        blur: Array,
+        found: dict[int, _Aligned],
+        shares: list[Array],
+        sharps: Mapping[int, Array],
+        restored: Array,
     ) -> dict[int, _Aligned]:
         """The references moved by the flow from the ``restored`` frame, wherever that explains the frame better."""
-        shares, _, _ = _shares(list(found.values()))
         nearer = dict(found)
         for (j, aligned), share in zip(found.items(), shares, strict=True):
             if share.mean() < _NO_SHARE:
@@ -510,13 +518,12 @@ def _best_of(flows: list[Array], off: list[Array]) -> Array:
     return result
 
 
-def _fused(found: Mapping[int, _Aligned]) -> tuple[Array, Array, Array]:
-    """The luma of all references together, the confidence in it, and how far it is proven; [h, w] each."""
-    shares, believed, proven = _shares(list(found.values()))
-    fused = np.zeros_like(believed)
+def _fused(found: Mapping[int, _Aligned], shares: list[Array]) -> Array:
+    """The luma of all references together, each by its share, [h, w]."""
+    fused = np.zeros_like(shares[0])
     for aligned, share in zip(found.values(), shares, strict=True):
         fused += aligned.warped * share
-    return fused, believed, proven
+    return fused
 
 
 def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array, Array]:
