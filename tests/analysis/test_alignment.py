@@ -130,6 +130,28 @@ def test_a_reference_that_blurs_to_another_shade_is_another_thing(
     assert everywhere > 0.5 and there_only < 0.1
 
 
+@pytest.mark.parametrize("referred", [False, True], ids=["alone", "by a reference"])
+def test_what_speeds_up_is_shown_where_it_is_at_mid_exposure(analysis: Analysis, referred: bool) -> None:
+    sharp = cv2.GaussianBlur(texture(12, 256, 192), (0, 0), 2.0)
+    interval, bend, exposure = np.float32((14, 4)), np.float32((16, 6)), 0.8
+    moments = exposure * ((np.arange(48) + 0.5) / 48 - 0.5)
+    ways = [np.float32(np.stack([*np.eye(2), s * interval + s * s * bend / 2], 1)) for s in moments]
+    light = to_linear(sharp)
+    seen = [cv2.warpAffine(light, m, (256, 192), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT) for m in ways]
+    picture = from_linear(np.mean(seen, axis=0))
+    aligner = Aligner(analysis)
+    moves, bends = (np.broadcast_to(v, (192, 256, 2)).copy() for v in (interval, bend))
+    references = {1: sharp} if referred else {}
+
+    def nearness(bends: Array | None) -> float:
+        found = aligner.fuse(2, picture, Motion(moves, bends).resized(aligner.size), references, exposure)
+        return psnr(blend(picture, found)[24:-24, 24:-24], sharp[24:-24, 24:-24])
+
+    there, nowhere, opposite = (nearness(each) for each in (bends, None, -bends))
+    assert there > nowhere + (1.0 if referred else 0.1)
+    assert there > opposite + 1.5
+
+
 def test_blur_is_undone_within_what_moves_and_not_where_it_ends(analysis: Analysis) -> None:
     picture = cv2.blur(texture(11, 256, 192), (9, 1))
     moves = np.zeros((192, 256, 2), np.float32)

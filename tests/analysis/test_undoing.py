@@ -13,7 +13,13 @@ import numpy.typing as npt
 import pytest
 
 from deblur_engine.analysis import Aligner, Analysis
-from deblur_engine.analysis.undoing import estimated_change, exposure_by_detail, longest_exposure, looks_blurred
+from deblur_engine.analysis.undoing import (
+    agreed_change,
+    estimated_change,
+    exposure_by_detail,
+    longest_exposure,
+    looks_blurred,
+)
 from panned import Panned, from_linear, psnr, texture, to_linear
 
 Array = npt.NDArray[np.float32]
@@ -68,6 +74,51 @@ def test_the_change_is_taken_by_weight() -> None:
     assert not other[:, :100].any()
     np.testing.assert_array_equal(other[:, 100:200], one[:, 100:200])
     np.testing.assert_allclose(other[:, 200:], one[:, 200:] / 2, rtol=1e-6)
+
+
+def moved(picture: Array, x: float, y: float) -> Array:
+    shift = np.float32([[1, 0, x], [0, 1, y]])
+    return cv2.warpAffine(picture, shift, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize("path", [(7.0, 0.0), (3.0, -5.0), (0.0, 12.0)])
+def test_a_picture_out_of_place_is_brought_to_agree(path: tuple[float, float]) -> None:
+    sharp, blurry = exposed([0], path), exposed(evenly(1), path)
+    whole, beside = np.ones((HEIGHT, WIDTH), np.float32), moved(sharp, 0.6, -0.4)
+    change = agreed_change(blurry, beside, field(path), whole, "bt709")
+    assert psnr(beside + change, sharp) > psnr(beside, sharp) + 1.5
+    assert change.shape == blurry.shape and change.dtype == np.float32
+    assert not agreed_change(blurry, beside, field(path), 0 * whole, "bt709").any()  # nothing says what is left
+
+
+def test_colour_is_brought_to_agree() -> None:
+    path, whole = (7.0, 0.0), np.ones((HEIGHT, WIDTH), np.float32)
+    sharp, blurry = exposed([0], path), exposed(evenly(1), path)
+    tint = np.float32([0.04, 0, -0.04])
+    beside = moved(sharp, 0.6, -0.4)
+    change = agreed_change(blurry, beside + tint, field(path), whole, "bt709")
+    left = (beside + tint + change - sharp).mean((0, 1))
+    assert np.abs(left).max() < 0.01
+
+
+@pytest.mark.parametrize("path", [(9.0, 0.0), (3.0, -8.0)])
+def test_noise_is_not_put_into_a_picture(path: tuple[float, float]) -> None:
+    sharp, blurry = exposed([0], path), exposed(evenly(1), path)
+    blurry += np.random.default_rng(1).normal(0, 8 / 255, blurry.shape).astype(np.float32)
+    assert not agreed_change(blurry, sharp, field(path), np.ones((HEIGHT, WIDTH), np.float32), "bt709").any()
+
+
+def test_blur_in_steps_is_not_taken_for_a_wrong_picture() -> None:
+    path, whole = (12.0, 9.0), np.ones((HEIGHT, WIDTH), np.float32)
+    sharp, stepped = exposed([0], path), exposed([-1 / 3, 0, 1 / 3], path)
+    assert psnr(sharp + agreed_change(stepped, sharp, field(path), whole, "bt709"), sharp) > 50
+
+
+def test_a_place_without_numbers_leaves_the_rest_with_some() -> None:
+    path, whole = (7.0, 0.0), np.ones((HEIGHT, WIDTH), np.float32)
+    blurry, beside = exposed(evenly(1), path), moved(exposed([0], path), 0.6, -0.4)
+    blurry[:20] = math.nan
+    assert np.isfinite(agreed_change(blurry, beside, field(path), whole, "bt709")[40:]).all()
 
 
 def test_black_stays_finite() -> None:

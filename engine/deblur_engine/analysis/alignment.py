@@ -25,7 +25,7 @@ from .flow import compose, dense_flow, eight_bit, falling, homography_flow, movi
 from .motion import Motion, motion_between
 from .record import Analysis
 from .refining import refined_motion
-from .undoing import estimated_change, exposure_by_detail, longest_exposure, looks_blurred, undone
+from .undoing import agreed_change, estimated_change, exposure_by_detail, longest_exposure, looks_blurred, undone
 
 __all__ = ["Aligner", "Alignment", "treated"]
 
@@ -61,6 +61,7 @@ _SAME = 0.05  # change of the fraction that needs no other alignment
 _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, and for even motion at the larger size
 _NO_SHARE = 0.1  # of a frame: a reference of less is left where it is
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
+_NO_SHIFT = 0.03  # pixels that nothing is moved for
 _LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
 
 
@@ -191,18 +192,18 @@ class Aligner:
         believable = motion.believable(exposure)
         looks, of_camera = looks_blurred(frame, blur, self.transfer, self.threads), motion.of_camera()
         inside = _inside(blur)
+        # Blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
+        # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
+        offset = None if motion.bend is None else motion.bend * np.float32(exposure * exposure / 24)
         if not found:
             estimate, weight = self._undone(picture, vectors, believable * inside * np.maximum(looks, of_camera))
+            estimate = self._shifted(picture + estimate, offset) - picture
             nothing = np.zeros((height, width, 2), np.float32)
             return Alignment(estimate, np.zeros_like(picture), nothing, vectors, weight, (), exposure)
         shares, believed, proven = _shares(list(found.values()))
-        if motion.bend is not None:
-            # The blur is centred on the path's centroid, the picture wanted is that of mid-exposure; where the motion
-            # accelerates they part: for x(s) = s v + s² a / 2, s in -1/2..1/2 of the exposure, by a / 24.
-            offset = motion.bend * np.float32(exposure * exposure / 24)
         fused = np.zeros_like(picture)
         for (j, aligned), share in zip(found.items(), shares, strict=True):
-            flow = aligned.flow if motion.bend is None else compose(offset, aligned.flow)
+            flow = aligned.flow if offset is None else compose(offset, aligned.flow)
             flow = resize_flow(flow, (width, height))
             warped = ops.warp(references[j], flow, mode="bicubic", threads=self.threads)
             fused += warped * cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
@@ -223,11 +224,24 @@ class Aligner:
         estimate, _ = self._undone(picture, vectors, believable * shown)
         shown = np.maximum(shown, 1 - falling(believed, _SURE))
         weight = treated(vectors) * cv2.resize(either * shown, (width, height), interpolation=cv2.INTER_LINEAR)
-        mismatch = self._reblur(cv2.cvtColor(fused, cv2.COLOR_RGB2GRAY), vectors)
-        mismatch -= cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         believed = np.clip(cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
+        centred = self._shifted(fused, offset, -1)
+        mismatch = self._reblur(cv2.cvtColor(centred, cv2.COLOR_RGB2GRAY), vectors)
+        mismatch -= cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        centred -= picture
+        restored = picture + estimate + believed[..., None] * (centred - estimate)
+        agreed = agreed_change(picture, restored, vectors, believed * weight, self.transfer, self.threads)
+        fused += self._shifted(agreed, offset)
+        estimate = self._shifted(picture + estimate, offset) - picture
         confidence = np.stack([believed, mismatch], -1)
         return Alignment(estimate, fused - picture, confidence, vectors, weight, tuple(found), exposure)
+
+    def _shifted(self, picture: Array, offset: Array | None, way: int = 1) -> Array:
+        """``picture`` [H, W, 3] read from an ``offset`` [h, w, 2] away, at working size, or against it (-1)."""
+        if offset is None or np.abs(offset).max() * picture.shape[1] / offset.shape[1] < _NO_SHIFT:
+            return picture.copy()
+        flow = resize_flow(np.float32(way) * offset, (picture.shape[1], picture.shape[0]))
+        return ops.warp(picture, flow, mode="bicubic", threads=self.threads)
 
     def _borne_out(self, believed: Array, blur: Array) -> Array:
         """0..1, [h, w]: whether belief in a place is borne out along the path that blurred it, and beyond.

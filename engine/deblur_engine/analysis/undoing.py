@@ -18,13 +18,15 @@ import numpy.typing as npt
 from .. import ops
 from .flow import falling, moving, reduced, resize_flow, size_by
 
-__all__ = ["estimated_change", "exposure_by_detail", "longest_exposure", "looks_blurred", "undone"]
+__all__ = ["agreed_change", "estimated_change", "exposure_by_detail", "longest_exposure", "looks_blurred", "undone"]
 
 Array = npt.NDArray[np.float32]
 
 _STEPS = 5  # few, since each sharpens noise as well
 _UNDONE = 0.8  # how much of a frame with its blur undone a plain blend takes
 _LEAST = np.float32(1e-3)  # that is divided by
+_AGREED_STEPS = 2  # from a picture that is nearly right already
+_BLURRED_ALREADY = (0.15, 0.45)  # how much like blurred errors what is left looks: up to here noise, from here errors
 _TRIED = np.geomspace(0.15, 1.45, 11)
 _TRIED_STEPS = 3
 _RISE = 0.06  # by which detail grows at least up to a peak that means something
@@ -57,6 +59,36 @@ def estimated_change(
     coloured += change[..., None]
     coloured *= (np.float32(_UNDONE) * weight)[..., None]
     return coloured
+
+
+def agreed_change(
+    picture: Array, restored: Array, motion: Array, trusted: Array, transfer: str | None, threads: int | None = None
+) -> Array:
+    """What makes ``restored``, once it is blurred along ``motion`` [H, W, 2], agree better with ``picture``, [H, W, 3].
+
+    Both are R'G'B' [H, W, 3]. What ``restored`` has that blur takes stays as it is; the rest is the picture's to tell
+    (as in Yuan et al., "Image deblurring with blurred/noisy image pairs", SIGGRAPH 2007, but from a picture made of
+    others). It is taken by how the two differ where ``trusted`` [H, W] is above 0: errors that were blurred with the
+    picture look much the same when they are blurred once more, while of noise, and of blur by another path, little
+    remains.
+    """
+    seen, wrong = np.maximum(picture, _LEAST), np.maximum(restored, _LEAST)
+    left, along = _correction(seen, wrong, motion, transfer, threads)
+    # In green, which luma mostly is.
+    ratio, again = left[..., 1] - 1, along[..., 1] - 1
+    counted = trusted * np.square(seen[..., 1])
+    length = np.maximum(np.hypot(motion[..., 0], motion[..., 1]), 1)
+    alike = (counted * ratio * again).sum() / ((counted * ratio * ratio).sum() + np.float32(1e-12))
+    by_chance = (counted / length).sum() / (counted.sum() + np.float32(1e-12))  # the same of white noise
+    share = 1 - falling((alike - by_chance) / (1 - by_chance + np.float32(1e-6)), _BLURRED_ALREADY)
+    if not (share > 0 and counted.any()):
+        return np.zeros_like(picture)
+    right = wrong * along
+    for _ in range(1, _AGREED_STEPS):
+        right *= _correction(seen, right, motion, transfer, threads)[1]
+    right -= wrong
+    right *= np.float32(share)
+    return right
 
 
 def undone(picture: Array, motion: Array, transfer: str | None, threads: int | None = None) -> Array:
@@ -163,9 +195,17 @@ def _undone(seen: Array, motion: Array, transfer: str | None, threads: int | Non
     """``seen``: positive, [H, W] or [H, W, 3]."""
     estimate = seen.copy()
     for _ in range(steps):
-        blurred = ops.reblur(estimate, motion, transfer=transfer, threads=threads)  # type: ignore[arg-type]
-        np.maximum(blurred, _LEAST, out=blurred)
-        correction = ops.reblur(np.divide(seen, blurred, out=blurred), motion, threads=threads)
-        np.clip(correction, 0.5, 2.0, out=correction)
+        _, correction = _correction(seen, estimate, motion, transfer, threads)
         estimate *= np.square(correction, out=correction)
     return estimate
+
+
+def _correction(
+    seen: Array, estimate: Array, motion: Array, transfer: str | None, threads: int | None
+) -> tuple[Array, Array]:
+    """What ``seen`` is over the blurred ``estimate``, and that along the motion: by what a step multiplies."""
+    blurred = ops.reblur(estimate, motion, transfer=transfer, threads=threads)  # type: ignore[arg-type]
+    np.maximum(blurred, _LEAST, out=blurred)
+    ratio = np.divide(seen, blurred, out=blurred)
+    correction = ops.reblur(ratio, motion, threads=threads)
+    return ratio, np.clip(correction, 0.5, 2.0, out=correction)
