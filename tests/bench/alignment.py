@@ -35,6 +35,7 @@ PARTS = {
     "_refined": "motion refined by the frame's blur",
     "_placed": "references placed by the restored frame",
     "estimated_change": "blur undone (Richardson-Lucy)",
+    "agreed_change": "what is restored made to agree with the frame",
 }
 
 

@@ -70,7 +70,7 @@ def test_without_a_warm_start_the_network_stays_as_it_was_made() -> None:
         assert ablations.assembly.load_warm_start(network) is False
 
 
-def test_without_the_estimate_reblurring_or_placing_alignments_differ(shot: Panned) -> None:
+def test_without_the_estimate_reblurring_placing_or_agreement_alignments_differ(shot: Panned) -> None:
     analysis = analyse(shot.clip())
     pictures = {i: p.astype(np.float32) / 255 for i, p in enumerate(shot.pictures)}
     i = int(np.flatnonzero(analysis.blurry)[0])
@@ -83,6 +83,9 @@ def test_without_the_estimate_reblurring_or_placing_alignments_differ(shot: Pann
     with ablations._no_placing():
         unplaced = Aligner(analysis).align(i, pictures)
     assert np.abs(unplaced.reference - whole.reference).max() > 0.01
+    with ablations._no_agreement():
+        disagreeing = Aligner(analysis).align(i, pictures)
+    assert np.abs(disagreeing.reference - whole.reference).max() > 0.01
     again = Aligner(analysis).align(i, pictures)
     assert np.array_equal(again.reference, whole.reference)
     # What the rounds are for: the reference comes nearer to the truth by them.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 
 import cv2
@@ -24,6 +24,7 @@ from .exposure import motion_by_homography
 from .flow import compose, dense_flow, eight_bit, falling, homography_flow, moving, reduced, resize_flow, size_by
 from .motion import Motion, motion_between
 from .record import Analysis
+from .references import SHADED, Aligned, best_of, fused_luma, hearsay, shares_of, slow_part, strangeness
 from .refining import refined_motion
 from .undoing import agreed_change, estimated_change, exposure_by_detail, longest_exposure, looks_blurred, undone
 
@@ -34,15 +35,10 @@ Array = npt.NDArray[np.float32]
 _WORK_SIDE = 640  # longest side of the pictures that alignment works on ...
 _FINE_SIDE = 800  # ... and where the blur is short; twice the other size at most
 _SHORT = 6.0  # pixels of blur: half a pixel more or less of it decides, which half a size does not show
-_NOISE = 2.0 / 255  # a residual that codec and sensor leave even where all is right
-_CAUTION = 1.5  # how much worse than its residual a reference is taken to be
 _UNTOUCHED, _TREATED = 0.5, 1.5  # blur in pixels up to which a pixel is left alone, and from which it is not
 _EXPOSURES = tuple(np.geomspace(0.08, 1.0, 13).tolist())  # fractions tried
-_SHADED = 0.08  # luma that slow shading may be off by, here more and there less, in what is compared ...
-_MOST = 0.9  # ... if so much of what moves is left then
-_OTHER = (0.07, 0.11)  # the same in any colour: up to here it may be lamps, from here another thing lies there
-_BENT = (0.25, 0.8)  # change of the flow from pixel to pixel: up to here real (zoom, parallax), from there torn
-_PROVEN = (0.2, 0.4)  # unexplained, of what a reference changes (squared): up to here its motion is proven by that
+_MOST = 0.9  # of what moves, with no more strangeness than SHADED: then an exposure is judged by that alone
+_OTHER = (0.07, 0.11)  # strangeness in any colour: up to here it may be lamps, from here another thing lies there
 _FAR = (0.03, 0.045)  # blur length over the picture's width: from here on most things fit some place by chance ...
 _SPOT = (0.1, 0.3)  # ... where the mean belief over twice the path is up to the first; from the second on it holds
 _EDGE = 0.02  # of the picture's width: how far around a place blur is compared ...
@@ -62,7 +58,6 @@ _FINEST = (2, 3)  # scale of flows before the last, how often halved: mostly, an
 _NO_SHARE = 0.1  # of a frame: a reference of less is left where it is
 _EVEN = 1.5  # times what three quarters of the picture stay below that nearly all of an even motion stays below
 _NO_SHIFT = 0.03  # pixels that nothing is moved for
-_LOWPASS = 12.0  # sigma in working pixels of what is taken from the frame itself: exposure drift, shading
 
 
 @dataclass(frozen=True)
@@ -93,22 +88,6 @@ class Alignment:
     def change(self) -> Array:
         """What a plain blend, without a network, adds to the frame, [H, W, 3]."""
         return self.estimate + self.confidence[..., :1] * (self.reference - self.estimate)
-
-
-@dataclass(frozen=True)
-class _Aligned:
-    """One reference at working size: luma warped to the frame, the flow, and how far it is off."""
-
-    flow: Array
-    warped: Array
-    residual: Array  # [h, w], root of the local mean square of what reblurring leaves unexplained
-    change: Array  # [h, w], the same of what the reference would change
-    strange: Array  # [h, w], luma by which slow shading is off, here more and there less
-
-    def where(self, here: npt.NDArray[np.bool_], other: _Aligned) -> _Aligned:
-        """This one ``here``, [h, w], and the ``other`` elsewhere."""
-        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
-        return _Aligned(*(np.where(here if a.ndim == 2 else here[..., None], a, b) for a, b in pairs))
 
 
 class Aligner:
@@ -156,22 +135,25 @@ class Aligner:
         references: Mapping[int, Array],
         exposure: float,
         off_by: float = 1.0,
+        agree: bool = True,
     ) -> Alignment:
         """Align ``references`` (frame number -> picture) to ``picture`` and fuse them.
 
         ``motion``: at working size; ``exposure``: the fraction of an interval to start from; ``off_by``: a factor that
-        the exposure found is wrong by, for trials.
+        the exposure found is wrong by, for trials; ``agree``: whether the picture that they restore is made to agree
+        with this one, or they are to be seen as they are.
         ``align`` calls this for a real frame, fitting for a synthetically blurred one.
         """
         height, width = picture.shape[:2]
         interval = motion.interval
         typical, longest = np.percentile(np.hypot(interval[..., 0], interval[..., 1]), (75, 97)) * width / self.size[0]
         if self._finer is not None and references and exposure * typical < _SHORT:
-            return self._finer.fuse(i, picture, motion.resized(self._finer.size), references, exposure, off_by)
+            finer = motion.resized(self._finer.size)
+            return self._finer.fuse(i, picture, finer, references, exposure, off_by, agree)
         frame = self._luma(picture)
         # Flow at a fine scale follows parallax and things that move, and noise; at a coarse one it is less led astray.
         even = bool(longest < _EVEN * typical)
-        found: dict[int, _Aligned] = {}
+        found: dict[int, Aligned] = {}
         sharps = {j: self._luma(reference) for j, reference in references.items()}
         for j, sharp in sharps.items():
             if not found and exposure > 0:
@@ -197,10 +179,10 @@ class Aligner:
         offset = None if motion.bend is None else motion.bend * np.float32(exposure * exposure / 24)
         if not found:
             estimate, weight = self._undone(picture, vectors, believable * inside * np.maximum(looks, of_camera))
-            estimate = self._shifted(picture + estimate, offset) - picture
+            estimate += weight[..., None] * (self._shifted(picture + estimate, offset) - picture - estimate)
             nothing = np.zeros((height, width, 2), np.float32)
             return Alignment(estimate, np.zeros_like(picture), nothing, vectors, weight, (), exposure)
-        shares, believed, proven = _shares(list(found.values()))
+        shares, believed, proven = shares_of(list(found.values()))
         fused = np.zeros_like(picture)
         for (j, aligned), share in zip(found.items(), shares, strict=True):
             flow = aligned.flow if offset is None else compose(offset, aligned.flow)
@@ -209,7 +191,7 @@ class Aligner:
             fused += warped * cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
         shading = self._shading(picture, fused, blur)
         fused += cv2.resize(shading, (width, height), interpolation=cv2.INTER_LINEAR)
-        same = falling(_strange(shading).max(axis=2), _OTHER)
+        same = falling(strangeness(shading).max(axis=2), _OTHER)
         either = np.maximum(believable, proven * same)
         believed *= either * same
         believed *= np.maximum(self._borne_out(believed, blur), motion.camera_rests())
@@ -221,7 +203,7 @@ class Aligner:
         looks *= 1 - none
         believed *= 1 - none
         shown = inside * np.maximum(looks, of_camera)
-        estimate, _ = self._undone(picture, vectors, believable * shown)
+        estimate, by = self._undone(picture, vectors, believable * shown)
         shown = np.maximum(shown, 1 - falling(believed, _SURE))
         weight = treated(vectors) * cv2.resize(either * shown, (width, height), interpolation=cv2.INTER_LINEAR)
         believed = np.clip(cv2.resize(believed, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
@@ -229,10 +211,11 @@ class Aligner:
         mismatch = self._reblur(cv2.cvtColor(centred, cv2.COLOR_RGB2GRAY), vectors)
         mismatch -= cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         centred -= picture
-        restored = picture + estimate + believed[..., None] * (centred - estimate)
-        agreed = agreed_change(picture, restored, vectors, believed * weight, self.transfer, self.threads)
-        fused += self._shifted(agreed, offset)
-        estimate = self._shifted(picture + estimate, offset) - picture
+        if agree:
+            restored = picture + estimate + believed[..., None] * (centred - estimate)
+            agreed = agreed_change(picture, restored, vectors, believed * weight, self.transfer, self.threads)
+            fused += self._shifted(agreed, offset)
+        estimate += by[..., None] * (self._shifted(picture + estimate, offset) - picture - estimate)
         confidence = np.stack([believed, mismatch], -1)
         return Alignment(estimate, fused - picture, confidence, vectors, weight, tuple(found), exposure)
 
@@ -277,7 +260,7 @@ class Aligner:
 
     def _choose_exposure(
         self, i: int, j: int, frame: Array, sharp: Array, interval: Array, estimate: float, even: bool
-    ) -> tuple[_Aligned, float]:
+    ) -> tuple[Aligned, float]:
         """The exposure fraction that the reblurred reference explains the frame best by, and the alignment with it.
 
         An alignment bends the flow until it fits the fraction that it was made with, so more than one is tried.
@@ -286,13 +269,13 @@ class Aligner:
         length = np.hypot(interval[..., 0], interval[..., 1])
         there = moving(length)
         mild = _MILD / float(np.median(length[there]) * self.analysis.width / self.size[0] + 1e-6)
-        detail = np.square(frame - _slow(frame))
+        detail = np.square(frame - slow_part(frame))
         longest = cache(lambda: longest_exposure(frame, interval, self.transfer, self.threads))
         told: list[float] = []  # asked once at most: how well things are aligned makes little difference to it
 
-        def judged(fraction: float, start: Array | None = None) -> tuple[float, float, _Aligned]:
+        def judged(fraction: float, start: Array | None = None) -> tuple[float, float, Aligned]:
             aligned = self._one(i, j, frame, sharp, interval * np.float32(fraction), even, start)
-            same = there & (aligned.strange <= _SHADED)
+            same = there & (aligned.strange <= SHADED)
             judges = same if same.sum() > _MOST * there.sum() else there
             trusted = judges & (aligned.residual <= np.median(aligned.residual[judges]))
 
@@ -320,13 +303,13 @@ class Aligner:
         return aligned, best
 
     def _refined(
-        self, i: int, frame: Array, blur: Array, even: bool, found: dict[int, _Aligned], sharps: Mapping[int, Array]
-    ) -> tuple[Array, dict[int, _Aligned]]:
+        self, i: int, frame: Array, blur: Array, even: bool, found: dict[int, Aligned], sharps: Mapping[int, Array]
+    ) -> tuple[Array, dict[int, Aligned]]:
         """The blur vectors as the frame's own blur tells them, and the references aligned by those."""
-        shares, believed, proven = _shares(list(found.values()))
-        fused = _fused(found, shares)
+        shares, believed, proven = shares_of(list(found.values()))
+        fused = fused_luma(found, shares)
         better = refined_motion(
-            frame, fused, blur, np.maximum(believed, proven), self._reblur, _slow, threads=self.threads
+            frame, fused, blur, np.maximum(believed, proven), self._reblur, slow_part, threads=self.threads
         )
         if better is None:
             return blur, found
@@ -337,18 +320,18 @@ class Aligner:
         }
 
     def _placed(
-        self, frame: Array, blur: Array, found: dict[int, _Aligned], sharps: Mapping[int, Array]
-    ) -> dict[int, _Aligned]:
+        self, frame: Array, blur: Array, found: dict[int, Aligned], sharps: Mapping[int, Array]
+    ) -> dict[int, Aligned]:
         """The references where they show what the frame, restored by them, does.
 
         Pictures that are blurred alike tell little of where exactly things lie. With its blur undone, and with what is
         believed of the references, the frame is nearly as sharp as they are; what reblurring leaves decides as before.
         """
         alone = undone(frame, blur, self.transfer, self.threads)
-        shares, _, _ = _shares(list(found.values()))
+        shares, _, _ = shares_of(list(found.values()))
         found = self._nearer(frame, blur, found, shares, sharps, alone)
-        shares, believed, _ = _shares(list(found.values()))
-        fused = _fused(found, shares)
+        shares, believed, _ = shares_of(list(found.values()))
+        fused = fused_luma(found, shares)
         _, shading = self._unexplained(fused, blur, frame)
         return self._nearer(frame, blur, found, shares, sharps, alone + believed * (fused - shading - alone))
 
@@ -356,17 +339,17 @@ class Aligner:
         self,
         frame: Array,
         blur: Array,
-        found: dict[int, _Aligned],
+        found: dict[int, Aligned],
         shares: list[Array],
         sharps: Mapping[int, Array],
         restored: Array,
-    ) -> dict[int, _Aligned]:
+    ) -> dict[int, Aligned]:
         """The references moved by the flow from the ``restored`` frame, wherever that explains the frame better."""
         nearer = dict(found)
         for (j, aligned), share in zip(found.items(), shares, strict=True):
             if share.mean() < _NO_SHARE:
                 continue
-            shown = aligned.warped - _slow(aligned.warped - restored)
+            shown = aligned.warped - slow_part(aligned.warped - restored)
             flow = compose(dense_flow(eight_bit(restored), eight_bit(shown), finest=0), aligned.flow)
             moved = self._judged(frame, sharps[j], blur, flow)
             left, before = (cv2.GaussianBlur(np.square(a.residual), (0, 0), 3.0) for a in (moved, aligned))
@@ -375,7 +358,7 @@ class Aligner:
 
     def _one(
         self, i: int, j: int, frame: Array, sharp: Array, blur: Array, even: bool, start: Array | None = None
-    ) -> _Aligned:
+    ) -> Aligned:
         """Align one sharp picture to the frame; ``even``: all of it moves much alike."""
         finest, last = _FINEST[self._fine and even], 2 if even else 1
         width, height = self.size
@@ -395,23 +378,23 @@ class Aligner:
                 chained = homography_flow(self._small_homography(i, j, coarse), coarse[1], coarse[0])
                 starts.append(chained)
             finished = [self._refine(small_frame, small_sharp, small_blur, flow, [finest, finest]) for flow in starts]
-            flow = _best_of(finished, [self._off(small_frame, small_sharp, small_blur, flow) for flow in finished])
+            flow = best_of(finished, [self._off(small_frame, small_sharp, small_blur, flow) for flow in finished])
             start = resize_flow(flow, self.size)
             rounds = [finest, last]
         else:
             rounds = [last]
         return self._judged(frame, sharp, blur, self._refine(frame, sharp, blur, start, rounds))
 
-    def _judged(self, frame: Array, sharp: Array, blur: Array, flow: Array) -> _Aligned:
+    def _judged(self, frame: Array, sharp: Array, blur: Array, flow: Array) -> Aligned:
         """What a sharp picture that lies in the frame by ``flow`` shows there, and how far it is off."""
         warped, inside = ops.warp(sharp, flow, "bicubic", return_mask=True, threads=self.threads)
         off, shading = self._unexplained(warped, blur, frame)
         change = warped - shading - frame
-        residual = cv2.GaussianBlur(off * off, (0, 0), 3.0) + _hearsay(frame, flow)
+        residual = cv2.GaussianBlur(off * off, (0, 0), 3.0) + hearsay(frame, flow)
         # Outside the reference nothing is known; half a unit off is as bad as it gets.
         residual += cv2.GaussianBlur((1 - inside) * np.float32(0.25), (0, 0), 3.0)
         changed = np.sqrt(cv2.GaussianBlur(change * change, (0, 0), 3.0))
-        return _Aligned(flow, warped, np.sqrt(residual), changed, _strange(shading))
+        return Aligned(flow, warped, np.sqrt(residual), changed, strangeness(shading))
 
     def _refine(self, frame: Array, sharp: Array, blur: Array, flow: Array, rounds: list[int]) -> Array:
         """``rounds``: the finest scale of each one's flow."""
@@ -419,14 +402,14 @@ class Aligner:
         for finest in rounds:
             # Bicubic: what linear interpolation softens would pass for blur.
             equally_blurry = self._reblur(ops.warp(sharp, flow, "bicubic", threads=self.threads), blur)
-            equally_blurry -= _slow(equally_blurry - frame)
+            equally_blurry -= slow_part(equally_blurry - frame)
             flow = compose(dense_flow(target, eight_bit(equally_blurry), finest=finest), flow)
         return flow
 
     def _unexplained(self, warped: Array, blur: Array, frame: Array) -> tuple[Array, Array]:
         """What the reblurred reference differs from the frame by: in detail, and in slow shading."""
         off = self._reblur(warped, blur) - frame
-        shading = _slow(off)
+        shading = slow_part(off)
         off -= shading
         return off, shading
 
@@ -438,7 +421,7 @@ class Aligner:
     def _shading(self, picture: Array, fused: Array, blur: Array) -> Array:
         """What the fused reference lacks of the frame's slow shading (lamps, auto exposure), at working size."""
         small = self._reblur(reduced(fused, self.size), blur)
-        return _slow(reduced(picture, self.size) - small)
+        return slow_part(reduced(picture, self.size) - small)
 
     def _small_homography(self, i: int, j: int, size: tuple[int, int]) -> npt.NDArray[np.float64]:
         shrink = np.diag([size[0] / self.analysis.width, size[1] / self.analysis.height, 1.0])
@@ -484,78 +467,3 @@ def _least(left: Callable[[float], float]) -> tuple[float, float]:
     between[near] = np.polyval(np.polyfit(scale[k - 1 : k + 2], values[k - 1 : k + 2], 2), fine[near])
     least = float(between.min())
     return least, float(np.exp(fine[np.argmax(between <= _HARDLY_WORSE * max(least, 0) + 1e-12)]))
-
-
-def _slow(picture: Array) -> Array:
-    """What of a picture at working size changes slowly: a Gaussian of sigma ``_LOWPASS``, at a quarter of the size."""
-    height, width = picture.shape[:2]
-    small = reduced(picture, (-(-width // 4), -(-height // 4)))
-    small = cv2.GaussianBlur(small, (0, 0), _LOWPASS / 4)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _strange(shading: Array) -> Array:
-    """By how much the slow shading [h, w, ...] that a reference lacks differs from what it lacks mostly.
-
-    Lamps and auto exposure change a picture much alike. Where it changes more, another thing lies there, which blurred
-    has no more detail than what the frame shows (a fine grid where a hand is).
-    """
-    return np.abs(shading - np.median(shading, axis=(0, 1)))
-
-
-def _hearsay(frame: Array, flow: Array) -> Array:
-    """What to add to a residual (squared, [h, w]) where it proves little.
-
-    In flat or smeared places nearly anything fits, so agreement there says nothing; the error may be as large as what
-    detail there is. And where the flow tears or folds the picture it has lost its way, however well the rest fits.
-    """
-    detail = frame - cv2.GaussianBlur(frame, (0, 0), 3.0)
-    shown = cv2.GaussianBlur(detail * detail, (0, 0), 4.0)
-    unproven = np.float32(_NOISE**2) * np.float32(_NOISE**2) / (shown + np.float32(_NOISE**2))
-    smooth = cv2.GaussianBlur(flow, (0, 0), 1.5)
-    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *way, ksize=1, scale=0.5) for way in ((1, 0), (0, 1)))
-    # Not cv2.magnitude: what that rounds to depends on where its memory lies.
-    bent = np.sqrt((across * across + down * down).sum(axis=2))
-    torn = np.clip((bent - _BENT[0]) / (_BENT[1] - _BENT[0]), 0, 1)
-    return cv2.GaussianBlur(unproven + np.square(torn) * np.float32(0.01), (0, 0), 2.0)
-
-
-def _best_of(flows: list[Array], off: list[Array]) -> Array:
-    """Per pixel the flow that leaves less unexplained; one start holds where another has lost its way."""
-    if len(flows) == 1:
-        return flows[0]
-    smooth = [cv2.GaussianBlur(error, (0, 0), 6.0) for error in off]
-    choice = np.argmin(smooth, axis=0)
-    result = flows[0].copy()
-    for k in range(1, len(flows)):
-        result[choice == k] = flows[k][choice == k]
-    return result
-
-
-def _fused(found: Mapping[int, _Aligned], shares: list[Array]) -> Array:
-    """The luma of all references together, each by its share, [h, w]."""
-    fused = np.zeros_like(shares[0])
-    for aligned, share in zip(found.values(), shares, strict=True):
-        fused += aligned.warped * share
-    return fused
-
-
-def _shares(aligned: list[_Aligned]) -> tuple[list[Array], Array, Array]:
-    """Each reference's share of every pixel (they add up to 1), the confidence in the whole, and how far it is proven.
-
-    The best by residual takes nearly all: references that are off by a fraction of a pixel each would blur one
-    another. The confidence is that of a Wiener filter: what the reference would change is signal plus error, what
-    reblurring leaves unexplained is a measure of the error. Where next to nothing is left of a large change, reference
-    and motion prove each other: no motion that was made up comes to that.
-    """
-    residual = np.stack([np.hypot(a.residual, np.maximum(a.strange - np.float32(_SHADED), 0)) for a in aligned])
-    least = residual.min(axis=0)
-    shares = np.exp(-np.square(residual - least) / (2 * np.square(0.3 * least + 0.25 * _NOISE)))
-    shares /= shares.sum(axis=0)
-    left = (shares * residual).sum(axis=0)
-    change = (shares * np.stack([a.change for a in aligned])).sum(axis=0)
-    error = np.square(_CAUTION * np.maximum(left, 0.5 * _NOISE))
-    confidence = np.clip(1 - error / (np.square(change) + 1e-9), 0, 1)
-    proven = falling(np.square(left / (change + np.float32(1e-5))), _PROVEN).astype(np.float32)
-    proven = cv2.GaussianBlur(proven, (0, 0), 2.0)
-    return [np.ascontiguousarray(share, np.float32) for share in shares], confidence.astype(np.float32), proven

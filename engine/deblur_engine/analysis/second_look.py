@@ -50,7 +50,7 @@ def look_again(clip: Clip, analysis: Analysis, task: Task) -> Analysis:
         pictures = {n: reduced(frame.rgb, size) for n, frame in clip.read(numbers).items()}
         motion = aligner.motion(i, pictures)
         usual = float(np.median(analysis.exposure[_blurry_with(analysis, i)]))
-        found = aligner.fuse(i, pictures[i], motion, {j: pictures[j] for j in references}, usual)
+        found = aligner.fuse(i, pictures[i], motion, {j: pictures[j] for j in references}, usual, agree=False)
         changed, sharper = proof_of_blur(pictures[i], found)
         if changed > (_PROOF if _rests(analysis, i) else _PROOF_MOVING) and sharper > _SHARPER:
             sharp[i], blurry[i], exposure[i] = False, True, found.exposure

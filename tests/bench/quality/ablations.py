@@ -155,11 +155,15 @@ def _no_placing() -> AbstractContextManager[None]:
     return replaced(Aligner, "_placed", lambda self, frame, blur, found, sharps: found)
 
 
+def _no_agreement() -> AbstractContextManager[None]:
+    return replaced(alignment, "agreed_change", lambda picture, *given, **named: np.zeros_like(picture))
+
+
 def _trusting(artifact: Artifact) -> Artifact:
     return replace(artifact, metadata=replace(artifact.metadata, trust=((0.0, 1.0),), trust_believed=()))
 
 
-PATCHES = (_no_warm_start, _no_spectrum, _no_steps, _no_estimate, _no_reblur, _no_placing)
+PATCHES = (_no_warm_start, _no_spectrum, _no_steps, _no_estimate, _no_reblur, _no_placing, _no_agreement)
 
 PARTS = {
     "no-references": Part("ours, single frame", _rendered(use_references=False)),
@@ -180,6 +184,10 @@ PARTS = {
     "no-placing": Part(
         "ours, no flow from the restored frame",
         _fitted_anew("no-placing", _no_placing, pairs_of="no-placing", own_alignment=True),
+    ),
+    "no-agreement": Part(
+        "ours, not made to agree with the frame",
+        _fitted_anew("no-agreement", _no_agreement, pairs_of="no-agreement", own_alignment=True),
     ),
 }
 """By the name of the row. "Without network" is the blend under the guards, which needs no fit: see ``rows``."""
